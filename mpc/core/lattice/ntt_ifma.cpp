@@ -1,12 +1,13 @@
 // The transform on AVX-512 IFMA; see ntt.hpp, and words_ifma.hpp for the arithmetic.
 //
 // A pass over memory does three layers. The first does as many as leave a multiple of three, and what it leaves are
-// blocks that stay in the first cache. The last six layers run on tiles of 64 entries within registers, three before
-// and three behind a transposition, so that all butterflies are between vectors. Results are reduced fully, hence the
-// same as the portable ones.
+// blocks that stay in the first cache. The last three layers run on transposed 8 x 8 tiles, so that all butterflies are
+// between vectors. They are a pass of their own: together with the three before them, which need the same entries, they
+// would wait for each other. Results are reduced fully, hence the same as the portable ones.
 //
-// Bounds. A layer of the forward transform adds 2p: from 2p to at most 32p < 2^52 for N <= 2^15. Three layers of the
-// inverse transform turn 2p into 16p at most, and sums are then reduced.
+// Bounds. The forward transform begins with entries in [15p, 17p), and a layer widens this by p at both ends. So after at
+// most 15 layers, for N <= 2^15, entries are in [0, 32p), below 2^52. Three layers of the inverse transform turn 2p into
+// 16p at most, and sums are then reduced.
 #include "core/lattice/words_ifma.hpp"
 
 namespace mpc::lattice {
@@ -14,6 +15,13 @@ namespace mpc::lattice {
 namespace {
 
 constexpr std::size_t kTile = 64;
+
+// That the first pass of the forward transform leaves, and the last of the inverse one joins.
+MPC_INLINE std::size_t blocks_of(std::size_t degree) {
+    std::size_t layers = 0;  // before those of tiles
+    for (std::size_t i = degree / 8; i > 1; i /= 2) ++layers;
+    return std::size_t{1} << (layers % 3 == 0 ? 3 : layers % 3);
+}
 
 MPC_INLINE Factors node(const Twiddles& twiddles, std::size_t k) {
     return {repeat(twiddles.head[2 * k]), repeat(twiddles.head[2 * k + 1])};
@@ -53,11 +61,11 @@ MPC_INLINE void transpose(V* v) {
 
 // ---- forward
 
-// (X, Y) <- (X + w Y, X - w Y).
+// (X, Y) <- (X + w Y, X - w Y), with w Y in [-p, p).
 MPC_INLINE void forward_butterfly(const Prime& prime, V& x, V& y, const Factors& w) {
-    const V sum = prime.multiply_add(x, y, w);
-    y = subtract(add(add(x, x), prime.twice), sum);
-    x = sum;
+    const V t = prime.multiply_add(prime.minus, y, w);
+    y = subtract(x, t);
+    x = add(x, t);
 }
 
 MPC_INLINE void forward_three(const Prime& prime, V* v, const Factors* w) {
@@ -66,18 +74,24 @@ MPC_INLINE void forward_three(const Prime& prime, V* v, const Factors* w) {
     for (std::size_t i = 0; i < 4; ++i) forward_butterfly(prime, v[2 * i], v[2 * i + 1], w[3 + i]);
 }
 
-// How the first pass reads its input, below 2p.
-struct Residues {
+// How a pass reads its input. The first adds 15p to what is below 2p.
+struct Numbers {
     MPC_INLINE V operator()(const Prime&, const std::uint64_t* x) const { return load(x); }
 };
+struct Residues {
+    V bias;
+
+    explicit MPC_INLINE Residues(std::uint64_t p) : bias(repeat(15 * p)) {}
+    MPC_INLINE V operator()(const Prime&, const std::uint64_t* x) const { return add(load(x), bias); }
+};
 struct Lifted {  // residues modulo another prime, around zero
-    V half, upper;  // added to those above the half: the multiple of p that is next to the other prime, less that
+    V half, upper, bias;  // added to those above the half: the multiple of p that is next to the other prime, less that
 
     MPC_INLINE Lifted(std::uint64_t p, std::uint64_t other)
-        : half(repeat(other / 2)), upper(repeat((other + p - 1) / p * p - other)) {}
+        : half(repeat(other / 2)), upper(repeat((other + p - 1) / p * p - other)), bias(repeat(15 * p)) {}
     MPC_INLINE V operator()(const Prime& prime, const std::uint64_t* x) const {
         const V found = load(x);
-        return prime.reduce(_mm512_mask_add_epi64(found, _mm512_cmpgt_epu64_mask(found, half), found, upper));
+        return add(prime.reduce(_mm512_mask_add_epi64(found, _mm512_cmpgt_epu64_mask(found, half), found, upper)), bias);
     }
 };
 // Five products below 2p and one of at most 5p are below 2^51.
@@ -85,15 +99,16 @@ template <std::size_t products>
 struct Combined {
     std::size_t degree;
     Factors factors[products];
-    V last;
+    V last, bias;
 
-    Combined(const NttTables& ntt, const std::uint64_t* given) : degree(ntt.degree), last(repeat(given[products])) {
+    Combined(const NttTables& ntt, const std::uint64_t* given)
+        : degree(ntt.degree), last(repeat(given[products])), bias(repeat(15 * ntt.modulus.p)) {
         for (std::size_t k = 0; k < products; ++k) factors[k] = repeat(ntt.modulus.factor(given[k]));
     }
     MPC_INLINE V operator()(const Prime& prime, const std::uint64_t* x) const {
         V sum = _mm512_madd52lo_epu64(_mm512_setzero_si512(), load(x + products * degree), last);
         for (std::size_t k = 0; k < products; ++k) sum = prime.multiply_add(sum, load(x + k * degree), factors[k]);
-        return prime.reduce(sum);
+        return add(prime.reduce(sum), bias);
     }
 };
 
@@ -111,14 +126,12 @@ MPC_INLINE void forward_pass(const Prime& prime, const Twiddles& twiddles, const
     }
 }
 
-void forward_tile(const Prime& prime, const Twiddles& twiddles, std::uint64_t* x, std::size_t tiles, std::size_t tile) {
+MPC_INLINE void forward_tile(const Prime& prime, const Twiddles& twiddles, std::uint64_t* x, std::size_t tile) {
     V v[8];
     Factors w[7];
-    node_factors(twiddles, tiles + tile, w);
-    for (std::size_t i = 0; i < 8; ++i) v[i] = load(x + 8 * i);
-    forward_three(prime, v, w);
-    transpose(v);
     lane_factors(twiddles, tile, w);
+    for (std::size_t i = 0; i < 8; ++i) v[i] = load(x + 8 * i);
+    transpose(v);
     forward_three(prime, v, w);
     for (V& r : v) r = prime.residue(prime.reduce(r));
     transpose(v);
@@ -129,14 +142,8 @@ template <class Read>
 MPC_INLINE void forward_from(const NttTables& ntt, const std::uint64_t* in, std::uint64_t* x, const Read& read) {
     const Prime prime(ntt.modulus);
     const Twiddles& twiddles = ntt.forward;
-    const std::size_t n = ntt.degree, tiles = n / kTile;
-    std::size_t layers = 0;
-    for (std::size_t i = tiles; i > 1; i /= 2) ++layers;
-    std::size_t blocks = 1;
-    if (tiles == 1) {
-        for (std::size_t j = 0; j < n; j += kLanes) store(x + j, read(prime, in + j));
-    } else if (layers % 3 == 1) {
-        blocks = 2;
+    const std::size_t n = ntt.degree, blocks = blocks_of(n), block = n / blocks;
+    if (blocks == 2) {
         const Factors w = node(twiddles, 1);
         for (std::size_t j = 0; j < n / 2; j += kLanes) {
             V a = read(prime, in + j), b = read(prime, in + n / 2 + j);
@@ -144,8 +151,7 @@ MPC_INLINE void forward_from(const NttTables& ntt, const std::uint64_t* in, std:
             store(x + j, a);
             store(x + n / 2 + j, b);
         }
-    } else if (layers % 3 == 2) {
-        blocks = 4;
+    } else if (blocks == 4) {
         const Factors first = node(twiddles, 1), second = node(twiddles, 2), third = node(twiddles, 3);
         for (std::size_t j = 0; j < n / 4; j += kLanes) {
             V v[4];
@@ -157,24 +163,23 @@ MPC_INLINE void forward_from(const NttTables& ntt, const std::uint64_t* in, std:
             for (std::size_t i = 0; i < 4; ++i) store(x + i * (n / 4) + j, v[i]);
         }
     } else {
-        blocks = 8;
         forward_pass(prime, twiddles, in, x, n, 1, read);
     }
-    const std::size_t block = n / blocks;
     for (std::size_t b = 0; b < blocks; ++b) {
         std::uint64_t* const at = x + b * block;
-        for (std::size_t size = block, parts = 1; size > kTile; size /= 8, parts *= 8) {
+        for (std::size_t size = block, parts = 1; size >= kTile; size /= 8, parts *= 8) {
             for (std::size_t i = 0; i < parts; ++i) {
-                forward_pass(prime, twiddles, at + i * size, at + i * size, size, (blocks + b) * parts + i, Residues{});
+                forward_pass(prime, twiddles, at + i * size, at + i * size, size, (blocks + b) * parts + i, Numbers{});
             }
         }
         for (std::size_t i = 0; i < block / kTile; ++i) {
-            forward_tile(prime, twiddles, at + i * kTile, tiles, b * (block / kTile) + i);
+            forward_tile(prime, twiddles, at + i * kTile, b * (block / kTile) + i);
         }
     }
+    if (n == kTile) forward_tile(prime, twiddles, x, 0);  // eight blocks
 }
 
-void forward(const NttTables& ntt, std::uint64_t* x) { forward_from(ntt, x, x, Residues{}); }
+void forward(const NttTables& ntt, std::uint64_t* x) { forward_from(ntt, x, x, Residues(ntt.modulus.p)); }
 
 void forward_lifted(const NttTables& ntt, std::uint64_t other, const std::uint64_t* in, std::uint64_t* out) {
     forward_from(ntt, in, out, Lifted(ntt.modulus.p, other));
@@ -220,7 +225,7 @@ MPC_INLINE void inverse_three(const Prime& prime, V* v, const Factors* w) {
     for (std::size_t i = 0; i < 4; ++i) v[i] = prime.reduce(v[i]);
 }
 
-void inverse_tile(const Prime& prime, const Twiddles& twiddles, std::uint64_t* x, std::size_t tiles, std::size_t tile) {
+MPC_INLINE void inverse_tile(const Prime& prime, const Twiddles& twiddles, std::uint64_t* x, std::size_t tile) {
     V v[8];
     Factors w[7];
     for (std::size_t i = 0; i < 8; ++i) v[i] = load(x + 8 * i);
@@ -228,8 +233,6 @@ void inverse_tile(const Prime& prime, const Twiddles& twiddles, std::uint64_t* x
     lane_factors(twiddles, tile, w);
     inverse_three(prime, v, w);
     transpose(v);
-    node_factors(twiddles, tiles + tile, w);
-    inverse_three(prime, v, w);
     for (std::size_t i = 0; i < 8; ++i) store(x + 8 * i, v[i]);
 }
 
@@ -260,16 +263,14 @@ struct Last {
 void inverse(const NttTables& ntt, std::uint64_t* x) {
     const Prime prime(ntt.modulus);
     const Twiddles& twiddles = ntt.inverse;
-    const std::size_t n = ntt.degree, tiles = n / kTile;
-    std::size_t layers = 0;
-    for (std::size_t i = tiles; i > 1; i /= 2) ++layers;
-    const std::size_t blocks = std::size_t{1} << (tiles == 1 ? 0 : layers % 3 == 0 ? 3 : layers % 3), block = n / blocks;
+    const std::size_t n = ntt.degree, blocks = blocks_of(n), block = n / blocks;
+    if (n == kTile) inverse_tile(prime, twiddles, x, 0);  // eight blocks
     for (std::size_t b = 0; b < blocks; ++b) {
         std::uint64_t* const at = x + b * block;
         for (std::size_t i = 0; i < block / kTile; ++i) {
-            inverse_tile(prime, twiddles, at + i * kTile, tiles, b * (block / kTile) + i);
+            inverse_tile(prime, twiddles, at + i * kTile, b * (block / kTile) + i);
         }
-        for (std::size_t size = 8 * kTile; size <= block; size *= 8) {
+        for (std::size_t size = kTile; size <= block; size *= 8) {
             for (std::size_t i = 0; i < block / size; ++i) {
                 inverse_pass(prime, twiddles, at + i * size, size, (n + b * block) / size + i);
             }
@@ -277,11 +278,7 @@ void inverse(const NttTables& ntt, std::uint64_t* x) {
     }
     const Last last{repeat(ntt.inverse_degree), repeat(ntt.last_root)};
     const V four = add(prime.twice, prime.twice), eight = add(four, four);
-    if (blocks == 1) {
-        for (std::size_t j = 0; j < n; j += kLanes) {
-            store(x + j, prime.residue(prime.multiply(load(x + j), last.scale)));
-        }
-    } else if (blocks == 2) {
+    if (blocks == 2) {
         for (std::size_t j = 0; j < block; j += kLanes) {
             V a = load(x + j), b = load(x + block + j);
             last(prime, a, b, prime.twice);
