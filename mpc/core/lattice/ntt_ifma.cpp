@@ -68,10 +68,23 @@ MPC_INLINE void forward_butterfly(const Prime& prime, V& x, V& y, const Factors&
     x = add(x, t);
 }
 
+template <std::size_t first, std::size_t second, std::size_t third, std::size_t fourth, std::size_t distance>
+MPC_INLINE void forward_four(const Prime& prime, V* v, const Factors& a, const Factors& b, const Factors& c,
+                             const Factors& d) {
+    constexpr std::size_t at[] = {first, second, third, fourth};
+    V product[4];
+    for (std::size_t i = 0; i < 4; ++i) product[i] = v[at[i] + distance];
+    prime.multiply_four(prime.minus, product, a, b, c, d);
+    for (std::size_t i = 0; i < 4; ++i) {
+        v[at[i] + distance] = subtract(v[at[i]], product[i]);
+        v[at[i]] = add(v[at[i]], product[i]);
+    }
+}
+
 MPC_INLINE void forward_three(const Prime& prime, V* v, const Factors* w) {
-    for (std::size_t i = 0; i < 4; ++i) forward_butterfly(prime, v[i], v[i + 4], w[0]);
-    for (std::size_t i = 0; i < 4; ++i) forward_butterfly(prime, v[i + (i & 2)], v[i + (i & 2) + 2], w[1 + i / 2]);
-    for (std::size_t i = 0; i < 4; ++i) forward_butterfly(prime, v[2 * i], v[2 * i + 1], w[3 + i]);
+    forward_four<0, 1, 2, 3, 4>(prime, v, w[0], w[0], w[0], w[0]);
+    forward_four<0, 1, 4, 5, 2>(prime, v, w[1], w[1], w[2], w[2]);
+    forward_four<0, 2, 4, 6, 1>(prime, v, w[3], w[4], w[5], w[6]);
 }
 
 // How a pass reads its input. The first adds 15p to what is below 2p.
@@ -133,7 +146,9 @@ MPC_INLINE void forward_tile(const Prime& prime, const Twiddles& twiddles, std::
     for (std::size_t i = 0; i < 8; ++i) v[i] = load(x + 8 * i);
     transpose(v);
     forward_three(prime, v, w);
-    for (V& r : v) r = prime.residue(prime.reduce(r));
+    prime.reduce_four(v);
+    prime.reduce_four(v + 4);
+    for (V& r : v) r = prime.residue(r);
     transpose(v);
     for (std::size_t i = 0; i < 8; ++i) store(x + 8 * i, v[i]);
 }
@@ -210,19 +225,31 @@ MPC_INLINE void inverse_butterfly(const Prime& prime, V& x, V& y, const Factors&
     y = prime.multiply(difference, w);
 }
 
+template <std::size_t first, std::size_t second, std::size_t third, std::size_t fourth, std::size_t distance>
+MPC_INLINE void inverse_four(const Prime& prime, V* v, V bound, const Factors& a, const Factors& b, const Factors& c,
+                             const Factors& d) {
+    constexpr std::size_t at[] = {first, second, third, fourth};
+    V difference[4];
+    for (std::size_t i = 0; i < 4; ++i) {
+        difference[i] = subtract(add(v[at[i]], bound), v[at[i] + distance]);
+        v[at[i]] = add(v[at[i]], v[at[i] + distance]);
+    }
+    prime.multiply_four(_mm512_setzero_si512(), difference, a, b, c, d);
+    for (std::size_t i = 0; i < 4; ++i) v[at[i] + distance] = difference[i];
+}
+
 // From 2p to 8p.
 MPC_INLINE void inverse_two(const Prime& prime, V* v, const Factors* w) {
-    const V four = add(prime.twice, prime.twice);
-    for (std::size_t i = 0; i < 4; ++i) inverse_butterfly(prime, v[2 * i], v[2 * i + 1], w[3 + i], prime.twice);
-    for (std::size_t i = 0; i < 4; ++i) inverse_butterfly(prime, v[i + (i & 2)], v[i + (i & 2) + 2], w[1 + i / 2], four);
+    inverse_four<0, 2, 4, 6, 1>(prime, v, prime.twice, w[3], w[4], w[5], w[6]);
+    inverse_four<0, 1, 4, 5, 2>(prime, v, add(prime.twice, prime.twice), w[1], w[1], w[2], w[2]);
 }
 
 // From 2p to 2p. Sums reach 16p.
 MPC_INLINE void inverse_three(const Prime& prime, V* v, const Factors* w) {
-    const V four = add(prime.twice, prime.twice), eight = add(four, four);
+    const V four = add(prime.twice, prime.twice);
     inverse_two(prime, v, w);
-    for (std::size_t i = 0; i < 4; ++i) inverse_butterfly(prime, v[i], v[i + 4], w[0], eight);
-    for (std::size_t i = 0; i < 4; ++i) v[i] = prime.reduce(v[i]);
+    inverse_four<0, 1, 2, 3, 4>(prime, v, add(four, four), w[0], w[0], w[0], w[0]);
+    prime.reduce_four(v);
 }
 
 MPC_INLINE void inverse_tile(const Prime& prime, const Twiddles& twiddles, std::uint64_t* x, std::size_t tile) {

@@ -65,6 +65,22 @@ struct Prime {
     MPC_INLINE V reduce(V x) const {
         return _mm512_madd52lo_epu64(x, _mm512_madd52hi_epu64(_mm512_setzero_si512(), x, inverse), minus);
     }
+    // The same of four, step by step, since the schedulers of the processor cannot pass by many that wait: sum + x w, in
+    // place of x, and x mod p.
+    MPC_INLINE void multiply_four(V sum, V* x, const Factors& a, const Factors& b, const Factors& c,
+                                  const Factors& d) const {
+        const Factors* const w[] = {&a, &b, &c, &d};
+        V estimate[4];
+        for (std::size_t i = 0; i < 4; ++i)
+            estimate[i] = _mm512_madd52hi_epu64(_mm512_setzero_si512(), x[i], w[i]->quotient);
+        for (std::size_t i = 0; i < 4; ++i) x[i] = _mm512_madd52lo_epu64(sum, x[i], w[i]->value);
+        for (std::size_t i = 0; i < 4; ++i) x[i] = _mm512_madd52lo_epu64(x[i], estimate[i], minus);
+    }
+    MPC_INLINE void reduce_four(V* x) const {
+        V estimate[4];
+        for (std::size_t i = 0; i < 4; ++i) estimate[i] = _mm512_madd52hi_epu64(_mm512_setzero_si512(), x[i], inverse);
+        for (std::size_t i = 0; i < 4; ++i) x[i] = _mm512_madd52lo_epu64(x[i], estimate[i], minus);
+    }
     // [0, 2p) to words in [0, p).
     MPC_INLINE V residue(V x) const { return reduce_once(_mm512_and_si512(x, mask), p); }
 };
