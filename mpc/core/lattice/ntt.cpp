@@ -76,6 +76,21 @@ void inner_product_portable(const NttTables& ntt, const std::uint64_t* const* x,
     }
 }
 
+void inner_product_pairs_portable(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* pairs,
+                                  std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second) {
+    for (std::size_t at = 0; at < ntt.degree; at += kPairedEntries, pairs += 2 * packed * kPairedEntries) {
+        for (const bool other : {false, true}) {
+            Wide sums[kPairedEntries] = {};
+            for (std::size_t k = 0; k < terms; ++k) {
+                const std::uint64_t *const a = x[k] + at, *const b = pairs + (2 * k + (other ? 1 : 0)) * kPairedEntries;
+                for (std::size_t j = 0; j < kPairedEntries; ++j) sums[j] += Wide{a[j]} * b[j];
+            }
+            std::uint64_t* const out = (other ? second : first) + at;
+            for (std::size_t j = 0; j < kPairedEntries; ++j) out[j] = reduce_wide(sums[j], ntt.modulus);
+        }
+    }
+}
+
 void scale_difference_portable(const NttTables& ntt, const std::uint64_t* x, const std::uint64_t* y,
                                std::uint64_t factor, const std::uint64_t* z, std::uint64_t* out) {
     const std::uint64_t p = ntt.modulus.p;
@@ -108,8 +123,9 @@ void lift_portable(const NttTables& ntt, std::uint64_t other, const std::uint64_
     }
 }
 
-const NttKernels portable_kernels = {forward_portable, inverse_portable, inner_product_portable, nullptr,
-                                     scale_difference_portable, nullptr, combine_portable};
+const NttKernels portable_kernels = {forward_portable, inverse_portable, inner_product_portable,
+                                     inner_product_pairs_portable, nullptr, scale_difference_portable, nullptr,
+                                     combine_portable};
 
 bool has_ifma() {
 #if defined(MPC_X86_KERNELS)
@@ -236,13 +252,9 @@ void Ntt::inner_product(const std::uint64_t* const* x, const std::uint64_t* cons
     kernels().inner_product(tables_, x, y, terms, out);
 }
 
-void Ntt::inner_product_pair(const std::uint64_t* const* x, const std::uint64_t* const* y,
-                             const std::uint64_t* const* z, std::size_t terms, std::uint64_t* xy,
-                             std::uint64_t* xz) const {
-    const NttKernels& found = kernels();
-    if (found.inner_product_pair != nullptr) return found.inner_product_pair(tables_, x, y, z, terms, xy, xz);
-    found.inner_product(tables_, x, y, terms, xy);
-    found.inner_product(tables_, x, z, terms, xz);
+void Ntt::inner_product_pairs(const std::uint64_t* const* x, const std::uint64_t* pairs, std::size_t terms,
+                              std::size_t packed, std::uint64_t* first, std::uint64_t* second) const {
+    kernels().inner_product_pairs(tables_, x, pairs, terms, packed, first, second);
 }
 
 void Ntt::inner_products(const std::uint64_t* const* x, std::size_t rows, const std::uint64_t* const* y,

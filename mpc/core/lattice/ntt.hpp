@@ -56,10 +56,12 @@ public:
     void inner_product(const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,
                        std::uint64_t* out) const;
 
-    // The same for x with y and x with z. xy and xz are apart from the factors.
-    void inner_product_pair(const std::uint64_t* const* x, const std::uint64_t* const* y,
-                            const std::uint64_t* const* z, std::size_t terms, std::uint64_t* xy,
-                            std::uint64_t* xz) const;
+    // first = sum_k x[k] y_k and second = sum_k x[k] z_k, apart from all factors. `pairs` has (y_k, z_k) for k < packed,
+    // with terms <= packed, in the order in which they are read: kPairedEntries entries of y_0, those of z_0, those of
+    // y_1 and so on, then the next entries of all. As polynomials apart they would be more streams from memory than a
+    // processor reads ahead, and all at the same place of a page.
+    void inner_product_pairs(const std::uint64_t* const* x, const std::uint64_t* pairs, std::size_t terms,
+                             std::size_t packed, std::uint64_t* first, std::uint64_t* second) const;
 
     // The same for every row of x with every column of y, which have `terms` polynomials each, one row or column behind
     // the other: out[r * columns + c] = sum_k x[r * terms + k] * y[c * terms + k]. out is apart from x and y.

@@ -338,7 +338,7 @@ void inverse(const NttTables& ntt, std::uint64_t* x) {
 
 }  // namespace
 
-const NttKernels ifma_kernels = {forward, inverse, inner_product_ifma, forward_lifted, scale_difference_ifma,
-                                 forward_combined, combine_ifma, nullptr, inner_product_pair_ifma};
+const NttKernels ifma_kernels = {forward, inverse, inner_product_ifma, inner_product_pairs_ifma, forward_lifted,
+                                 scale_difference_ifma, forward_combined, combine_ifma};
 
 }  // namespace mpc::lattice

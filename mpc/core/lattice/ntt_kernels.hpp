@@ -33,6 +33,7 @@ struct NttTables {
     RealTables real;
 };
 
+constexpr std::size_t kPairedEntries = 32;  // of a polynomial, side by side; see Ntt::inner_product_pairs
 constexpr std::size_t kPackedEntries = 64;  // of a polynomial, which `inner_products` copies side by side
 
 // Contracts: see the class Ntt.
@@ -41,6 +42,8 @@ struct NttKernels {
     void (*inverse)(const NttTables& tables, std::uint64_t* x);
     void (*inner_product)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* const* y,
                           std::size_t terms, std::uint64_t* out);
+    void (*inner_product_pairs)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* pairs,
+                                std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second);
     // Where a set has none, `Ntt` does the same by others, from another set if need be.
     void (*forward_lifted)(const NttTables& tables, std::uint64_t other, const std::uint64_t* in,
                            std::uint64_t* out) = nullptr;
@@ -54,9 +57,6 @@ struct NttKernels {
     void (*inner_products)(const NttTables& tables, const std::uint64_t* const* x, std::size_t rows,
                            const std::uint64_t* const* y, std::size_t columns, std::size_t terms,
                            std::uint64_t* const* out, double* room) = nullptr;
-    void (*inner_product_pair)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* const* y,
-                               const std::uint64_t* const* z, std::size_t terms, std::uint64_t* xy,
-                               std::uint64_t* xz) = nullptr;
 };
 
 extern const NttKernels ifma_kernels;  // ntt_ifma.cpp: only in x86-64 builds

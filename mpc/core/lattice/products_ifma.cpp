@@ -38,22 +38,23 @@ void inner_product_ifma(const NttTables& ntt, const std::uint64_t* const* x, con
     }
 }
 
-void inner_product_pair_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* const* y,
-                             const std::uint64_t* const* z, std::size_t terms, std::uint64_t* xy, std::uint64_t* xz) {
+void inner_product_pairs_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* pairs,
+                              std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second) {
+    static_assert(kPairedEntries == kBeside * kLanes, "one step reads what is side by side");
     const Prime prime(ntt.modulus);
     const Factors two_to_52 = repeat(ntt.two_to_52);
-    for (std::size_t j = 0; j < ntt.degree; j += kBeside * kLanes) {
-        Sum first[kBeside], second[kBeside];
+    for (std::size_t j = 0; j < ntt.degree; j += kPairedEntries, pairs += 2 * packed * kPairedEntries) {
+        Sum one[kBeside], other[kBeside];
         for (std::size_t k = 0; k < terms; ++k) {
-            const std::uint64_t *const a = x[k] + j, *const b = y[k] + j, *const c = z[k] + j;
+            const std::uint64_t *const a = x[k] + j, *const b = pairs + 2 * k * kPairedEntries;
             for (std::size_t i = 0; i < kBeside; ++i) {
                 const V factor = load(a + i * kLanes);
-                first[i].add_product(factor, load(b + i * kLanes));
-                second[i].add_product(factor, load(c + i * kLanes));
+                one[i].add_product(factor, load(b + i * kLanes));
+                other[i].add_product(factor, load(b + kPairedEntries + i * kLanes));
             }
         }
-        for (std::size_t i = 0; i < kBeside; ++i) store(xy + j + i * kLanes, first[i].residue(prime, two_to_52));
-        for (std::size_t i = 0; i < kBeside; ++i) store(xz + j + i * kLanes, second[i].residue(prime, two_to_52));
+        for (std::size_t i = 0; i < kBeside; ++i) store(first + j + i * kLanes, one[i].residue(prime, two_to_52));
+        for (std::size_t i = 0; i < kBeside; ++i) store(second + j + i * kLanes, other[i].residue(prime, two_to_52));
     }
 }
 

@@ -19,8 +19,8 @@ namespace mpc::lattice {
 // Of the class Ntt, see products_ifma.cpp.
 void inner_product_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* const* y,
                         std::size_t terms, std::uint64_t* out);
-void inner_product_pair_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* const* y,
-                             const std::uint64_t* const* z, std::size_t terms, std::uint64_t* xy, std::uint64_t* xz);
+void inner_product_pairs_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* pairs,
+                              std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second);
 void scale_difference_ifma(const NttTables& ntt, const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor,
                            const std::uint64_t* z, std::uint64_t* out);
 void combine_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
