@@ -168,6 +168,29 @@ void kernels_give_the_portable_residues() {
     }
 }
 
+// Blocks of the least and the greatest entries, of all sizes: the largest differences and sums of lazy butterflies.
+void blocks_of_extremes_survive() {
+    const cpu::Level usual = cpu::level();
+    for (std::size_t degree = 64; degree <= 32768; degree *= 2) {
+        const Ntt ntt(largest_ntt_prime(degree, 47, {}), degree);
+        for (std::size_t width = 1; width < degree; width *= 2) {
+            for (const std::size_t first : {0u, 1u}) {
+                Words x(degree);
+                for (std::size_t j = 0; j < degree; ++j) x[j] = (j / width + first) % 2 == 0 ? 0 : 2 * ntt.p() - 1;
+                Words forward = x, inverse = x, forward_portable = x, inverse_portable = x;
+                ntt.forward(forward.data());
+                ntt.inverse(inverse.data());
+                cpu::force_level(cpu::Level::portable);
+                ntt.forward(forward_portable.data());
+                ntt.inverse(inverse_portable.data());
+                cpu::force_level(usual);
+                CHECK(forward == forward_portable);
+                CHECK(inverse == inverse_portable);
+            }
+        }
+    }
+}
+
 void differences_are_scaled() {
     const std::size_t degree = 64;
     for (const int bits : {20, 47}) {
@@ -194,6 +217,7 @@ int main() {
     check::run_on_all_levels("lifts are centred", lifts_are_centred);
     check::run_on_all_levels("differences are scaled", differences_are_scaled);
     check::run_on_all_levels("sums with pairs are those of each", sums_with_pairs_are_those_of_each);
+    check::run_on_all_levels("blocks of extremes survive", blocks_of_extremes_survive);
     check::run_on_all_levels("kernels give the portable residues", kernels_give_the_portable_residues);
     return check::result();
 }

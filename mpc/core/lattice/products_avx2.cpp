@@ -52,6 +52,12 @@ void inner_product_pairs_avx2(const NttTables& ntt, const std::uint64_t* const* 
                               std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second) {
     const Prime prime(ntt);
     for (std::size_t at = 0; at < ntt.degree; at += kPairedEntries, pairs += 2 * packed * kPairedEntries) {
+        // The parts below are read in turns, so that the processor would not see the order itself.
+        if (at + 2 * kPairedEntries < ntt.degree) {
+            const std::uint64_t* const ahead = pairs + 4 * packed * kPairedEntries;
+            for (std::size_t i = 0; i < 2 * terms * kPairedEntries; i += 8)
+                _mm_prefetch(reinterpret_cast<const char*>(ahead + i), _MM_HINT_T0);
+        }
         for (std::size_t part = 0; part < 2 * kPairedEntries; part += kBeside * kLanes) {
             const std::size_t j = part % kPairedEntries;
             V sums[kBeside];
