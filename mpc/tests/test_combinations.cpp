@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/cpu.hpp"
 #include "core/lattice/ntt.hpp"
 #include "core/lattice/primes.hpp"
 #include "core/lattice/sampling.hpp"
@@ -96,6 +97,100 @@ void lifts_are_centred() {
     }
 }
 
+// Sums of products with what a key keeps side by side, of which the first terms are taken.
+void sums_with_pairs_are_those_of_each() {
+    for (const auto& [degree, bits] : {std::pair{64u, 20}, std::pair{128u, 36}, std::pair{64u, 47}}) {
+        const Ntt ntt(ntt_primes(degree, bits, 1)[0], degree);
+        Prg prg = seeded(12);
+        const std::size_t packed = 7;
+        std::vector<Words> x, y, z;
+        for (std::size_t k = 0; k < packed; ++k) {
+            x.push_back(k % 2 == 0 ? Words(degree, ntt.p() - 1) : random_residues(prg, ntt, degree));
+            y.push_back(k % 3 == 0 ? Words(degree, ntt.p() - 1) : random_residues(prg, ntt, degree));
+            z.push_back(k % 3 == 1 ? Words(degree, 0) : random_residues(prg, ntt, degree));
+        }
+        Words pairs;
+        for (std::size_t at = 0; at < degree; at += kPairedEntries) {
+            for (std::size_t k = 0; k < packed; ++k) {
+                pairs.insert(pairs.end(), &y[k][at], &y[k][at] + kPairedEntries);
+                pairs.insert(pairs.end(), &z[k][at], &z[k][at] + kPairedEntries);
+            }
+        }
+        std::vector<const std::uint64_t*> rows;
+        for (const Words& row : x) rows.push_back(row.data());
+        for (const std::size_t terms : {std::size_t{1}, std::size_t{4}, packed}) {
+            Words first(degree), second(degree);
+            ntt.inner_product_pairs(rows.data(), pairs.data(), terms, packed, first.data(), second.data());
+            for (std::size_t j = 0; j < degree; ++j) {
+                Wide one = 0, other = 0;
+                for (std::size_t k = 0; k < terms; ++k) {
+                    one += Wide{x[k][j]} * y[k][j];
+                    other += Wide{x[k][j]} * z[k][j];
+                }
+                CHECK(first[j] == one % ntt.p());
+                CHECK(second[j] == other % ntt.p());
+            }
+        }
+    }
+}
+
+// Each kernel at primes of all sizes and at all degrees gives what the portable ones give, also for the residues at
+// both ends and for input that is not reduced.
+void kernels_give_the_portable_residues() {
+    const cpu::Level usual = cpu::level();
+    for (std::size_t degree = 64; degree <= 32768; degree *= 2) {
+        for (const int bits : {20, 30, 36, 40, 44, 46, 47}) {
+            const Ntt ntt(largest_ntt_prime(degree, bits, {}), degree), wide(largest_ntt_prime(degree, 47, {}), degree);
+            const std::uint64_t p = ntt.p();
+            Prg prg = seeded(degree + static_cast<std::size_t>(bits));
+            Words x = random_residues(prg, ntt, degree), other = random_residues(prg, wide, degree), rows(4 * degree);
+            for (std::size_t j = 0; j < degree; j += 3) x[j] += p;
+            x[0] = 0, x[1] = p - 1, x[2] = p, x[3] = 2 * p - 1, other[0] = wide.p() - 1, other[1] = wide.p() / 2;
+            uniform_words(prg, 47, rows.data(), 3 * degree);
+            std::fill_n(rows.begin() + static_cast<std::ptrdiff_t>(3 * degree), degree, 5);
+            const std::uint64_t factors[] = {p - 1, 1, p / 2, p - 1};
+            std::vector<Words> found;
+            for (const cpu::Level level : {cpu::Level::portable, usual}) {
+                cpu::force_level(level);
+                Words forward = x, inverse = x, lifted(degree), combined(degree);
+                ntt.forward(forward.data());
+                ntt.inverse(inverse.data());
+                ntt.forward_lifted(wide.p(), other.data(), lifted.data());
+                ntt.forward_combined(rows.data(), factors, 4, combined.data());
+                for (const Words* words : {&forward, &inverse, &lifted, &combined}) {
+                    CHECK(*std::max_element(words->begin(), words->end()) < p);
+                    found.push_back(*words);
+                }
+            }
+            cpu::force_level(usual);
+            for (std::size_t i = 0; i < 4; ++i) CHECK(found[i] == found[4 + i]);
+        }
+    }
+}
+
+// Blocks of the least and the greatest entries, of all sizes: the largest differences and sums of lazy butterflies.
+void blocks_of_extremes_survive() {
+    const cpu::Level usual = cpu::level();
+    for (std::size_t degree = 64; degree <= 32768; degree *= 2) {
+        const Ntt ntt(largest_ntt_prime(degree, 47, {}), degree);
+        for (std::size_t width = 1; width < degree; width *= 2) {
+            for (const std::size_t first : {0u, 1u}) {
+                Words x(degree);
+                for (std::size_t j = 0; j < degree; ++j) x[j] = (j / width + first) % 2 == 0 ? 0 : 2 * ntt.p() - 1;
+                Words forward = x, inverse = x, forward_portable = x, inverse_portable = x;
+                ntt.forward(forward.data());
+                ntt.inverse(inverse.data());
+                cpu::force_level(cpu::Level::portable);
+                ntt.forward(forward_portable.data());
+                ntt.inverse(inverse_portable.data());
+                cpu::force_level(usual);
+                CHECK(forward == forward_portable);
+                CHECK(inverse == inverse_portable);
+            }
+        }
+    }
+}
+
 void differences_are_scaled() {
     const std::size_t degree = 64;
     for (const int bits : {20, 47}) {
@@ -121,5 +216,8 @@ int main() {
     check::run_on_all_levels("combinations are transformed", combinations_are_transformed);
     check::run_on_all_levels("lifts are centred", lifts_are_centred);
     check::run_on_all_levels("differences are scaled", differences_are_scaled);
+    check::run_on_all_levels("sums with pairs are those of each", sums_with_pairs_are_those_of_each);
+    check::run_on_all_levels("blocks of extremes survive", blocks_of_extremes_survive);
+    check::run_on_all_levels("kernels give the portable residues", kernels_give_the_portable_residues);
     return check::result();
 }

@@ -29,13 +29,13 @@ struct SwitchingKey {
     KeyId key_id;
     std::size_t level;
     std::int64_t steps;  // in [0, N/2): of a rotation; 0 for products
-    Rows b, a;           // digit by digit
+    Rows pairs;          // row by row, (b_d, a_d) of all digits as Ntt::inner_product_pairs reads them
 
-    std::size_t row_count() const { return level + 1 + parameters->specials(); }
-    // Where a row of the parameters stands in the key.
-    std::size_t place(std::size_t digit, std::size_t row) const {
+    std::size_t digits() const { return parameters->digits(level); }
+    // The pairs at a row of the parameters.
+    const std::uint64_t* at(std::size_t row) const {
         const std::size_t within = row <= parameters->depth() ? row : row - parameters->depth() + level;
-        return (digit * row_count() + within) * parameters->degree();
+        return &pairs[within * 2 * digits() * parameters->degree()];
     }
 };
 

@@ -249,31 +249,31 @@ Ciphertext Evaluator::dot(const Terms& a, const Terms& b, bool rescaled) const {
     }
     if (rescaled && level == 0) throw ParameterError("expected a level above 0 to rescale from, found 0");
 
-    const std::size_t words = (level + 1) * degree;
-    Rows d0(words), d1(words), d2(words);
     std::vector<const std::uint64_t*> x(2 * terms), y(2 * terms);
-    for (std::size_t i = 0; i <= level; ++i) {
-        const Ntt& row = parameters_->row(i);
+    const auto at_row = [&](std::size_t i) {
         for (std::size_t j = 0; j < terms; ++j) {
             x[j] = &a[j]->first[i * degree];
             x[terms + j] = &a[j]->second[i * degree];
             y[j] = &b[j]->second[i * degree];
             y[terms + j] = &b[j]->first[i * degree];
         }
-        row.inner_product(x.data(), y.data() + terms, terms, &d0[i * degree]);
-        row.inner_product(x.data(), y.data(), 2 * terms, &d1[i * degree]);
-        row.inner_product(x.data() + terms, y.data(), terms, &d2[i * degree]);
+    };
+    // (d_0, d_1, d_2) with d_0 = sum_j a_j0 b_j0, d_1 = sum_j a_j0 b_j1 + a_j1 b_j0, and d_2 = sum_j a_j1 b_j1.
+    Rows d2((level + 1) * degree), row(2 * degree);
+    for (std::size_t i = 0; i <= level; ++i) {
+        at_row(i);
+        parameters_->row(i).inner_product(x.data() + terms, y.data(), terms, &d2[i * degree]);
     }
-    Accumulator acc(*parameters_, level);
-    Digits(*parameters_, level, d2.data(), false).multiply(*relinearisation_, acc);
-    Ciphertext made{parameters_, a[0]->key_id, rescaled ? level - 1 : level,
-                    rescaled ? scale.over(Scale::prime(parameters_->primes(), level)) : scale, {}, {}};
-    if (rescaled) {
-        add_lifted(*parameters_, d0.data(), d1.data(), acc);
-        divide_and_rescale(*parameters_, acc, made.first, made.second);
-    } else {
-        divide(*parameters_, acc, d0.data(), d1.data(), made.first, made.second);
-    }
+    const auto others = [&](std::size_t i) {
+        at_row(i);
+        parameters_->row(i).inner_product(x.data(), y.data() + terms, terms, row.data());
+        parameters_->row(i).inner_product(x.data(), y.data(), 2 * terms, row.data() + degree);
+        return std::array<const std::uint64_t*, 2>{row.data(), row.data() + degree};
+    };
+    Ciphertext made = blank(*a[0], rescaled ? level - 1 : level,
+                            rescaled ? scale.over(Scale::prime(parameters_->primes(), level)) : scale);
+    const Digits digits(*parameters_, level, d2.data(), false);
+    switch_key(*parameters_, digits, *relinearisation_, others, rescaled, nullptr, made.first, made.second);
     return made;
 }
 
@@ -282,8 +282,8 @@ Ciphertext Evaluator::dot(const Terms& a, const Terms& b, bool rescaled) const {
 namespace {
 
 // out = the image of `in`, or out + that, at some rows.
-void permute(const Parameters& parameters, const std::vector<std::size_t>& rows, const std::vector<std::uint32_t>& map,
-             const Rows& in, bool adds, Rows& out) {
+void permute_rows(const Parameters& parameters, const std::vector<std::size_t>& rows,
+                  const std::vector<std::uint32_t>& map, const Rows& in, bool adds, Rows& out) {
     const std::size_t degree = parameters.degree();
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const std::uint64_t p = parameters.row(rows[i]).p();
@@ -292,7 +292,7 @@ void permute(const Parameters& parameters, const std::vector<std::size_t>& rows,
         if (adds) {
             for (std::size_t n = 0; n < degree; ++n) to[n] = lattice::add(to[n], from[map[n]], p);
         } else {
-            for (std::size_t n = 0; n < degree; ++n) to[n] = from[map[n]];
+            permute(map, from, to);
         }
     }
 }
@@ -301,6 +301,7 @@ void permute(const Parameters& parameters, const std::vector<std::size_t>& rows,
 
 std::vector<Ciphertext> Evaluator::rotate_each(const Ciphertext& a, const std::vector<std::int64_t>& steps) const {
     check(a);
+    const std::size_t degree = parameters_->degree();
     std::vector<std::size_t> left;
     std::size_t moved = 0;
     for (const std::int64_t wanted : steps) {
@@ -318,13 +319,10 @@ std::vector<Ciphertext> Evaluator::rotate_each(const Ciphertext& a, const std::v
             continue;
         }
         const RotationKey& rotation = rotation_key(each, a.level);
-        Accumulator acc(*parameters_, a.level);
-        digits->multiply(rotation.key, acc);
-        Rows first, second;
-        divide(*parameters_, acc, a.first.data(), nullptr, first, second);
-        acc.rows.resize(a.level + 1);
-        permute(*parameters_, acc.rows, rotation.map, first, false, all.back().first);
-        permute(*parameters_, acc.rows, rotation.map, second, false, all.back().second);
+        const auto own = [&](std::size_t i) {
+            return std::array<const std::uint64_t*, 2>{&a.first[i * degree], nullptr};
+        };
+        switch_key(*parameters_, *digits, rotation.key, own, false, &rotation.map, all.back().first, all.back().second);
     }
     return all;
 }
@@ -362,9 +360,9 @@ Ciphertext Evaluator::rotate_sum(const Terms& terms, const std::vector<std::int6
             for (const std::size_t each : left) {
                 const RotationKey& rotation = rotation_key(each, like.level);
                 digits.multiply(rotation.key, made_by_one);
-                permute(*parameters_, acc.rows, rotation.map, made_by_one.first, adds, acc.first);
-                permute(*parameters_, acc.rows, rotation.map, made_by_one.second, adds, acc.second);
-                permute(*parameters_, own, rotation.map, term->first, adds, first);
+                permute_rows(*parameters_, acc.rows, rotation.map, made_by_one.first, adds, acc.first);
+                permute_rows(*parameters_, acc.rows, rotation.map, made_by_one.second, adds, acc.second);
+                permute_rows(*parameters_, own, rotation.map, term->first, adds, first);
                 adds = true;
             }
         }

@@ -64,62 +64,58 @@ void Digits::transforms(std::size_t row, std::uint64_t* room, const std::uint64_
     }
 }
 
-void Digits::multiply(const SwitchingKey& key, Accumulator& out) const {
+void Digits::multiply_row(const SwitchingKey& key, std::size_t row, std::uint64_t* first, std::uint64_t* second) const {
     const std::size_t degree = parameters_.degree(), count = parameters_.digits(level_);
-    Rows room(kept_.empty() ? count * degree : 0);
-    std::vector<const std::uint64_t*> pointers(count), b(count), a(count);
-    for (std::size_t i = 0; i < out.rows.size(); ++i) {
-        if (kept_.empty()) {
-            transforms(out.rows[i], room.data(), pointers.data());
-        } else {
-            for (std::size_t d = 0; d < count; ++d) pointers[d] = &kept_[(i * count + d) * degree];
-        }
-        for (std::size_t d = 0; d < count; ++d) {
-            const std::size_t place = key.place(d, out.rows[i]);
-            b[d] = &key.b[place];
-            a[d] = &key.a[place];
-        }
-        const Ntt& row = parameters_.row(out.rows[i]);
-        row.inner_product(pointers.data(), b.data(), count, &out.first[i * degree]);
-        row.inner_product(pointers.data(), a.data(), count, &out.second[i * degree]);
+    const std::uint64_t* pointers[kMostPrimes];
+    if (kept_.empty()) {
+        room_.resize(count * degree);
+        transforms(row, room_.data(), pointers);
+    } else {
+        const std::size_t place = row <= level_ ? row : row - parameters_.depth() + level_;
+        for (std::size_t d = 0; d < count; ++d) pointers[d] = &kept_[(place * count + d) * degree];
     }
+    parameters_.row(row).inner_product_pairs(pointers, key.at(row), count, key.digits(), first, second);
 }
 
-void add_lifted(const Parameters& parameters, const std::uint64_t* first, const std::uint64_t* second,
-                Accumulator& acc) {
-    const std::size_t degree = parameters.degree();
-    for (std::size_t i = 0; i <= acc.level; ++i) {
-        const std::uint64_t factors[] = {1, parameters.special_product(i)};
-        for (const bool other : {false, true}) {
-            std::uint64_t* const out = &(other ? acc.second : acc.first)[i * degree];
-            const std::uint64_t* const both[] = {out, (other ? second : first) + i * degree};
-            parameters.row(i).combine(both, factors, 2, out);
-        }
+void Digits::multiply(const SwitchingKey& key, Accumulator& out) const {
+    const std::size_t degree = parameters_.degree();
+    for (std::size_t i = 0; i < out.rows.size(); ++i) {
+        multiply_row(key, out.rows[i], &out.first[i * degree], &out.second[i * degree]);
     }
 }
 
 namespace {
 
-// Divides a polynomial by the product of the rows of `by`, of which x[i] are the coefficients, and adds `term`.
-void divide_rows(const Parameters& parameters, const Conversion& by, const std::uint64_t* const* x,
-                 const std::uint64_t* c, std::size_t count, const std::uint64_t* term, std::uint64_t* out) {
-    const std::size_t degree = parameters.degree();
-    const bool single = by.from.size() == 1;
-    Rows prepared(single ? 0 : (by.from.size() + 1) * degree), lifted(degree);
-    if (!single) by.prepare(parameters.rows(), x, prepared.data());
-    for (std::size_t i = 0; i < count; ++i) {
-        const Ntt& row = parameters.row(i);
-        if (single) {
-            row.forward_lifted(parameters.row(by.from[0]).p(), x[0], lifted.data());
-        } else {
-            by.transform(row, prepared.data(), i, lifted.data());
-        }
-        row.scale_difference(c + i * degree, lifted.data(), by.inverse_product[i],
-                             term != nullptr ? term + i * degree : nullptr, out + i * degree);
+// Divides a polynomial by the product of some rows and rounds.
+class Division {
+public:
+    // x[i] are its coefficients at the rows of `by`. All must outlive this.
+    Division(const Parameters& parameters, const Conversion& by, const std::uint64_t* const* x)
+        : parameters_(parameters), by_(by), single_(by.from.size() == 1 ? x[0] : nullptr), lifted_(parameters.degree()) {
+        if (single_ != nullptr) return;
+        prepared_.resize((by.from.size() + 1) * parameters.degree());
+        by.prepare(parameters.rows(), x, prepared_.data());
     }
-}
 
-// What is divided by comes last.
+    // From and to one row, plus `term` unless that is null. out may be x.
+    void row(std::size_t number, const std::uint64_t* x, const std::uint64_t* term, std::uint64_t* out) {
+        const Ntt& row = parameters_.row(number);
+        if (single_ != nullptr) {
+            row.forward_lifted(parameters_.row(by_.from[0]).p(), single_, lifted_.data());
+        } else {
+            by_.transform(row, prepared_.data(), number, lifted_.data());
+        }
+        row.scale_difference(x, lifted_.data(), by_.inverse_product[number], term, out);
+    }
+
+private:
+    const Parameters& parameters_;
+    const Conversion& by_;
+    const std::uint64_t* single_;
+    Rows lifted_, prepared_;
+};
+
+// The rows of `by` come last in `from`.
 void divide_half(const Parameters& parameters, const Conversion& by, Rows& from, std::size_t count,
                  const std::uint64_t* term, Rows& out) {
     const std::size_t degree = parameters.degree();
@@ -130,20 +126,61 @@ void divide_half(const Parameters& parameters, const Conversion& by, Rows& from,
         x[i] = row;
     }
     out.resize(count * degree);
-    divide_rows(parameters, by, x, from.data(), count, term, out.data());
+    Division division(parameters, by, x);
+    for (std::size_t i = 0; i < count; ++i) {
+        division.row(i, &from[i * degree], term != nullptr ? term + i * degree : nullptr, &out[i * degree]);
+    }
 }
 
 }  // namespace
+
+void permute(const std::vector<std::uint32_t>& map, const std::uint64_t* in, std::uint64_t* out) {
+    for (std::size_t n = 0; n < map.size(); ++n) out[n] = in[map[n]];
+}
+
+void switch_key(const Parameters& parameters, const Digits& digits, const SwitchingKey& key, const RowTerms& terms,
+                bool rescaled, const std::vector<std::uint32_t>* map, Rows& first, Rows& second) {
+    const std::size_t degree = parameters.degree(), level = digits.level();
+    const Conversion& by = rescaled ? parameters.special_with(level) : parameters.special();
+    const std::size_t count = by.from.size(), left = rescaled ? level : level + 1;
+    // P times the terms is added before a division by P q_l.
+    const auto multiplied = [&](std::size_t row, std::uint64_t* sum, std::uint64_t* beside) {
+        digits.multiply_row(key, row, sum, beside);
+        if (!rescaled || row > level) return;
+        const std::array<const std::uint64_t*, 2> found = terms(row);
+        const std::uint64_t factors[] = {1, parameters.special_product(row)};
+        const std::uint64_t *const both[] = {sum, found[0]}, *const others[] = {beside, found[1]};
+        parameters.row(row).combine(both, factors, 2, sum);
+        parameters.row(row).combine(others, factors, 2, beside);
+    };
+    Rows divisors(2 * count * degree), one(degree), other(degree);
+    const std::uint64_t *x[kMostSpecialPrimes + 1], *y[kMostSpecialPrimes + 1];
+    for (std::size_t i = 0; i < count; ++i) {
+        std::uint64_t *const from = &divisors[i * degree], *const beside = &divisors[(count + i) * degree];
+        multiplied(by.from[i], from, beside);
+        parameters.row(by.from[i]).inverse(from);
+        parameters.row(by.from[i]).inverse(beside);
+        x[i] = from, y[i] = beside;
+    }
+    Division divide_first(parameters, by, x), divide_second(parameters, by, y);
+    first.resize(left * degree);
+    second.resize(left * degree);
+    for (std::size_t i = 0; i < left; ++i) {
+        std::uint64_t *const to = &first[i * degree], *const beside = &second[i * degree];
+        multiplied(i, one.data(), other.data());
+        const std::array<const std::uint64_t*, 2> found = rescaled ? std::array<const std::uint64_t*, 2>{} : terms(i);
+        divide_first.row(i, one.data(), found[0], map == nullptr ? to : one.data());
+        divide_second.row(i, other.data(), found[1], map == nullptr ? beside : other.data());
+        if (map == nullptr) continue;
+        permute(*map, one.data(), to);
+        permute(*map, other.data(), beside);
+    }
+}
 
 void divide(const Parameters& parameters, Accumulator& acc, const std::uint64_t* first_term,
             const std::uint64_t* second_term, Rows& first, Rows& second) {
     divide_half(parameters, parameters.special(), acc.first, acc.level + 1, first_term, first);
     divide_half(parameters, parameters.special(), acc.second, acc.level + 1, second_term, second);
-}
-
-void divide_and_rescale(const Parameters& parameters, Accumulator& acc, Rows& first, Rows& second) {
-    divide_half(parameters, parameters.special_with(acc.level), acc.first, acc.level, nullptr, first);
-    divide_half(parameters, parameters.special_with(acc.level), acc.second, acc.level, nullptr, second);
 }
 
 void divide_by_last(const Parameters& parameters, std::size_t level, const std::uint64_t* c, std::uint64_t* out) {
@@ -155,7 +192,8 @@ void divide_by_last(const Parameters& parameters, std::size_t level, const std::
     by.from = {level};
     for (std::size_t i = 0; i < level; ++i) by.inverse_product.push_back(parameters.inverse(level, i));
     const std::uint64_t* const x[] = {last.data()};
-    divide_rows(parameters, by, x, c, level, nullptr, out);
+    Division division(parameters, by, x);
+    for (std::size_t i = 0; i < level; ++i) division.row(i, c + i * degree, nullptr, out + i * degree);
 }
 
 }  // namespace mpc::ckks

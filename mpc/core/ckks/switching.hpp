@@ -7,8 +7,10 @@
 // Sums are taken before the division, whose transforms cost as much as a fifth of a switch.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "core/ckks/ciphertext.hpp"
@@ -30,8 +32,11 @@ public:
     // `c`, transforms at rows 0 ... level, must outlive this. With `keep` all transforms are kept, for several keys.
     Digits(const Parameters& parameters, std::size_t level, const std::uint64_t* c, bool keep);
 
-    // out = sum_d D_d (b_d, a_d).
+    std::size_t level() const { return level_; }
+
+    // out = sum_d D_d (b_d, a_d), modulo all rows or one. Not in several threads at once on one object.
     void multiply(const SwitchingKey& key, Accumulator& out) const;
+    void multiply_row(const SwitchingKey& key, std::size_t row, std::uint64_t* first, std::uint64_t* second) const;
 
 private:
     // Fills `pointers` with the transforms of all digits modulo a row, computed into `room` where they are not c's own.
@@ -42,17 +47,25 @@ private:
     const std::uint64_t* transformed_;
     Rows prepared_;  // coefficients, or with several primes a digit what Conversion::prepare writes, digit by digit
     Rows kept_;      // row by row, digit by digit
+    mutable Rows room_;
 };
 
-// acc += P c at the rows 0 ... level, for both polynomials.
-void add_lifted(const Parameters& parameters, const std::uint64_t* first, const std::uint64_t* second, Accumulator& acc);
+// Two polynomials' parts at one row, valid until the next call; null for zero, which `rescaled` does not take.
+using RowTerms = std::function<std::array<const std::uint64_t*, 2>(std::size_t row)>;
+
+// out = the image of one row, for a map of rotation_map. out is apart from in.
+void permute(const std::vector<std::uint32_t>& map, const std::uint64_t* in, std::uint64_t* out);
+
+// Gives (sum_d D_d (b_d, a_d)) / P + terms, rounded, at the rows 0 ... level; or that by q_l, too, at the rows
+// 0 ... level - 1; or the image of that, with a map. One row after the other is done from the transforms of digits to the division, so that it stays in
+// the second cache. Only what is divided by comes first.
+void switch_key(const Parameters& parameters, const Digits& digits, const SwitchingKey& key, const RowTerms& terms,
+                bool rescaled, const std::vector<std::uint32_t>* map, Rows& first, Rows& second);
 
 // Divides both polynomials by P and rounds, to the rows 0 ... level, and adds what is there at these rows, unless it is
 // null. The accumulator is overwritten.
 void divide(const Parameters& parameters, Accumulator& acc, const std::uint64_t* first_term,
             const std::uint64_t* second_term, Rows& first, Rows& second);
-// Divides by P q_l, to the rows 0 ... level - 1.
-void divide_and_rescale(const Parameters& parameters, Accumulator& acc, Rows& first, Rows& second);
 
 // Divides one polynomial at rows 0 ... level by q_l and rounds, to the rows 0 ... level - 1.
 void divide_by_last(const Parameters& parameters, std::size_t level, const std::uint64_t* c, std::uint64_t* out);

@@ -250,9 +250,22 @@ Ciphertext read_ciphertext(SharedParameters parameters, ByteView message) {
 
 namespace {
 
+// The parts are b and a, digit by digit and row by row.
 SwitchingKey switching_key(SharedParameters parameters, Message&& read) {
-    return {std::move(parameters), read.header.key_id, read.header.level, read.header.steps, std::move(read.parts[0]),
-            std::move(read.parts[1])};
+    const std::size_t degree = parameters->degree(), digits = parameters->digits(read.header.level);
+    const std::size_t rows = read.header.level + 1 + parameters->specials();
+    Rows pairs(2 * read.parts[0].size());
+    std::uint64_t* out = pairs.data();
+    for (std::size_t row = 0; row < rows; ++row) {
+        for (std::size_t at = 0; at < degree; at += kPairedEntries) {
+            for (std::size_t d = 0; d < digits; ++d) {
+                const std::size_t from = (d * rows + row) * degree + at;
+                out = std::copy_n(&read.parts[0][from], kPairedEntries, out);
+                out = std::copy_n(&read.parts[1][from], kPairedEntries, out);
+            }
+        }
+    }
+    return {std::move(parameters), read.header.key_id, read.header.level, read.header.steps, std::move(pairs)};
 }
 
 }  // namespace

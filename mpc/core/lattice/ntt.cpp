@@ -76,6 +76,21 @@ void inner_product_portable(const NttTables& ntt, const std::uint64_t* const* x,
     }
 }
 
+void inner_product_pairs_portable(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* pairs,
+                                  std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second) {
+    for (std::size_t at = 0; at < ntt.degree; at += kPairedEntries, pairs += 2 * packed * kPairedEntries) {
+        for (const bool other : {false, true}) {
+            Wide sums[kPairedEntries] = {};
+            for (std::size_t k = 0; k < terms; ++k) {
+                const std::uint64_t *const a = x[k] + at, *const b = pairs + (2 * k + (other ? 1 : 0)) * kPairedEntries;
+                for (std::size_t j = 0; j < kPairedEntries; ++j) sums[j] += Wide{a[j]} * b[j];
+            }
+            std::uint64_t* const out = (other ? second : first) + at;
+            for (std::size_t j = 0; j < kPairedEntries; ++j) out[j] = reduce_wide(sums[j], ntt.modulus);
+        }
+    }
+}
+
 void scale_difference_portable(const NttTables& ntt, const std::uint64_t* x, const std::uint64_t* y,
                                std::uint64_t factor, const std::uint64_t* z, std::uint64_t* out) {
     const std::uint64_t p = ntt.modulus.p;
@@ -108,8 +123,9 @@ void lift_portable(const NttTables& ntt, std::uint64_t other, const std::uint64_
     }
 }
 
-const NttKernels portable_kernels = {forward_portable, inverse_portable, inner_product_portable, nullptr,
-                                     scale_difference_portable, nullptr, combine_portable};
+const NttKernels portable_kernels = {forward_portable, inverse_portable, inner_product_portable,
+                                     inner_product_pairs_portable, nullptr, scale_difference_portable, nullptr,
+                                     combine_portable};
 
 bool has_ifma() {
 #if defined(MPC_X86_KERNELS)
@@ -131,15 +147,6 @@ const NttKernels& kernels() {
 #if defined(MPC_X86_KERNELS)
     if (uses_ifma()) return ifma_kernels;
     if (uses_fma()) return avx2_kernels;
-#endif
-    return portable_kernels;
-}
-
-// For what needs no transform: a processor with IFMA takes the kernels in doubles, too.
-const NttKernels& simple_kernels() {
-#if defined(MPC_X86_KERNELS)
-    static const bool supported = has_fma();
-    if (supported && cpu::level() != cpu::Level::portable) return avx2_kernels;
 #endif
     return portable_kernels;
 }
@@ -189,6 +196,11 @@ Ntt::Storage Ntt::powers(std::uint64_t psi) const {
         if (!made.real.empty()) made.real[place] = centred(value);
         value = static_cast<std::uint64_t>(Wide{value} * psi % p());
     }
+    if (!has_ifma()) return made;
+    for (std::size_t k = 0; k < degree / 8; ++k) {
+        made.head.push_back(made.root[k]);
+        made.head.push_back(made.quotient[k] >> 12);
+    }
     // Tile b is the entries 64 b + 8 lane + row. Its layers with distance 4, 2 and 1 have 1, 2 and 4 roots a lane.
     for (std::size_t tile = 0; tile < degree / 64; ++tile) {
         for (const std::size_t roots : {1u, 2u, 4u}) {
@@ -217,12 +229,12 @@ void Ntt::forward_lifted(std::uint64_t other, const std::uint64_t* in, std::uint
 
 void Ntt::scale_difference(const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor,
                            const std::uint64_t* z, std::uint64_t* out) const {
-    simple_kernels().scale_difference(tables_, x, y, factor, z, out);
+    kernels().scale_difference(tables_, x, y, factor, z, out);
 }
 
 void Ntt::combine(const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
                   std::uint64_t* out) const {
-    simple_kernels().combine(tables_, x, factors, terms, out);
+    kernels().combine(tables_, x, factors, terms, out);
 }
 
 void Ntt::forward_combined(const std::uint64_t* x, const std::uint64_t* factors, std::size_t terms,
@@ -238,6 +250,11 @@ void Ntt::forward_combined(const std::uint64_t* x, const std::uint64_t* factors,
 void Ntt::inner_product(const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,
                         std::uint64_t* out) const {
     kernels().inner_product(tables_, x, y, terms, out);
+}
+
+void Ntt::inner_product_pairs(const std::uint64_t* const* x, const std::uint64_t* pairs, std::size_t terms,
+                              std::size_t packed, std::uint64_t* first, std::uint64_t* second) const {
+    kernels().inner_product_pairs(tables_, x, pairs, terms, packed, first, second);
 }
 
 void Ntt::inner_products(const std::uint64_t* const* x, std::size_t rows, const std::uint64_t* const* y,

@@ -56,6 +56,13 @@ public:
     void inner_product(const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,
                        std::uint64_t* out) const;
 
+    // first = sum_k x[k] y_k and second = sum_k x[k] z_k, apart from all factors. `pairs` has (y_k, z_k) for k < packed,
+    // with terms <= packed, in the order in which they are read: kPairedEntries entries of y_0, those of z_0, those of
+    // y_1 and so on, then the next entries of all. As polynomials apart they would be more streams from memory than a
+    // processor reads ahead, and all at the same place of a page.
+    void inner_product_pairs(const std::uint64_t* const* x, const std::uint64_t* pairs, std::size_t terms,
+                             std::size_t packed, std::uint64_t* first, std::uint64_t* second) const;
+
     // The same for every row of x with every column of y, which have `terms` polynomials each, one row or column behind
     // the other: out[r * columns + c] = sum_k x[r * terms + k] * y[c * terms + k]. out is apart from x and y.
     void inner_products(const std::uint64_t* const* x, std::size_t rows, const std::uint64_t* const* y,
@@ -63,9 +70,11 @@ public:
 
 private:
     struct Storage {
-        Words root, quotient, tail_root, tail_quotient;
+        Words root, quotient, head, tail_root, tail_quotient;
         std::vector<double> real;
-        Twiddles view() const { return {root.data(), quotient.data(), tail_root.data(), tail_quotient.data()}; }
+        Twiddles view() const {
+            return {root.data(), quotient.data(), head.data(), tail_root.data(), tail_quotient.data()};
+        }
     };
     Storage powers(std::uint64_t psi) const;
     double centred(std::uint64_t residue) const;

@@ -368,7 +368,7 @@ void combine(const NttTables& ntt, const std::uint64_t* const* x, const std::uin
 
 }  // namespace
 
-const NttKernels avx2_kernels = {forward, inverse, inner_product_avx2, forward_lifted, scale_difference,
-                                 forward_combined, combine, inner_products_avx2};
+const NttKernels avx2_kernels = {forward, inverse, inner_product_avx2, inner_product_pairs_avx2, forward_lifted,
+                                 scale_difference, forward_combined, combine, inner_products_avx2};
 
 }  // namespace mpc::lattice

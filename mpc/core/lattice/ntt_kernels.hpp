@@ -13,8 +13,9 @@ namespace mpc::lattice {
 // For k = 2^i + j, root[k] is psi (or its inverse) to the power of k with its log2 N bits reversed.
 struct Twiddles {
     const std::uint64_t *root, *quotient;  // quotient = floor(root 2^64 / p)
-    // The last three layers for 8 x 8 tiles: seven vectors of eight a tile. quotient = floor(root 2^52 / p)
-    const std::uint64_t *tail_root, *tail_quotient;
+    // For ntt_ifma.cpp, with floor(root 2^52 / p) for a quotient. The roots with k < N / 8, each with its quotient
+    // behind it, and those of the last three layers for 8 x 8 tiles: seven vectors of eight a tile.
+    const std::uint64_t *head, *tail_root, *tail_quotient;
 };
 
 // The same as double-precision numbers, for ntt_avx2.cpp. Factors are in (-p/2, p/2), and `inverse` is 1 / p.
@@ -32,6 +33,7 @@ struct NttTables {
     RealTables real;
 };
 
+constexpr std::size_t kPairedEntries = 32;  // of a polynomial, side by side; see Ntt::inner_product_pairs
 constexpr std::size_t kPackedEntries = 64;  // of a polynomial, which `inner_products` copies side by side
 
 // Contracts: see the class Ntt.
@@ -40,6 +42,8 @@ struct NttKernels {
     void (*inverse)(const NttTables& tables, std::uint64_t* x);
     void (*inner_product)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* const* y,
                           std::size_t terms, std::uint64_t* out);
+    void (*inner_product_pairs)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* pairs,
+                                std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second);
     // Where a set has none, `Ntt` does the same by others, from another set if need be.
     void (*forward_lifted)(const NttTables& tables, std::uint64_t other, const std::uint64_t* in,
                            std::uint64_t* out) = nullptr;

@@ -48,6 +48,30 @@ void inner_product_avx2(const NttTables& ntt, const std::uint64_t* const* x, con
     }
 }
 
+void inner_product_pairs_avx2(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* pairs,
+                              std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second) {
+    const Prime prime(ntt);
+    for (std::size_t at = 0; at < ntt.degree; at += kPairedEntries, pairs += 2 * packed * kPairedEntries) {
+        // The parts below are read in turns, so that the processor would not see the order itself.
+        if (at + 2 * kPairedEntries < ntt.degree) {
+            const std::uint64_t* const ahead = pairs + 4 * packed * kPairedEntries;
+            for (std::size_t i = 0; i < 2 * terms * kPairedEntries; i += 8)
+                _mm_prefetch(reinterpret_cast<const char*>(ahead + i), _MM_HINT_T0);
+        }
+        for (std::size_t part = 0; part < 2 * kPairedEntries; part += kBeside * kLanes) {
+            const std::size_t j = part % kPairedEntries;
+            V sums[kBeside];
+            sum_products(prime, terms, [&](std::size_t k, V* left, V* right) {
+                const std::uint64_t *const a = x[k] + at + j, *const b = pairs + 2 * k * kPairedEntries + part;
+                for (std::size_t i = 0; i < kBeside; ++i) left[i] = to_double(load(a + i * kLanes));
+                for (std::size_t i = 0; i < kBeside; ++i) right[i] = to_double(load(b + i * kLanes));
+            }, sums);
+            std::uint64_t* const out = (part < kPairedEntries ? first : second) + at + j;
+            for (std::size_t i = 0; i < kBeside; ++i) store(out + i * kLanes, prime.residue(prime.reduce(sums[i])));
+        }
+    }
+}
+
 // Polynomials lie multiples of 4 KiB apart, so that the same entries of many of them would displace each other from the
 // caches. A piece of all of them is packed, and serves all rows and columns.
 void inner_products_avx2(const NttTables& ntt, const std::uint64_t* const* x, std::size_t rows,

@@ -1,0 +1,87 @@
+// Sums of products of polynomials on AVX-512 IFMA; see ntt.hpp.
+#include "core/lattice/words_ifma.hpp"
+
+namespace mpc::lattice {
+
+namespace {
+
+// The sum of at most 1000 products below 2^94: low halves stay below 2^62, high halves below 1000 * 2^42 < 2^52.
+struct Sum {
+    V low = _mm512_setzero_si512(), high = _mm512_setzero_si512();
+
+    MPC_INLINE void add_product(V x, V y) {
+        low = _mm512_madd52lo_epu64(low, x, y);
+        high = _mm512_madd52hi_epu64(high, x, y);
+    }
+    MPC_INLINE V residue(const Prime& prime, const Factors& two_to_52) const {
+        const V above = add(high, _mm512_srli_epi64(low, 52));
+        const V sum = prime.reduce(_mm512_and_si512(low, prime.mask));
+        return prime.residue(reduce_once(_mm512_and_si512(prime.multiply_add(sum, above, two_to_52), prime.mask), prime.twice));
+    }
+};
+
+constexpr std::size_t kBeside = 4;  // vectors side by side
+
+}  // namespace
+
+void inner_product_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* const* y,
+                        std::size_t terms, std::uint64_t* out) {
+    const Prime prime(ntt.modulus);
+    const Factors two_to_52 = repeat(ntt.two_to_52);
+    for (std::size_t j = 0; j < ntt.degree; j += kBeside * kLanes) {
+        Sum sums[kBeside];
+        for (std::size_t k = 0; k < terms; ++k) {
+            const std::uint64_t *const a = x[k] + j, *const b = y[k] + j;
+            for (std::size_t i = 0; i < kBeside; ++i) sums[i].add_product(load(a + i * kLanes), load(b + i * kLanes));
+        }
+        for (std::size_t i = 0; i < kBeside; ++i) store(out + j + i * kLanes, sums[i].residue(prime, two_to_52));
+    }
+}
+
+void inner_product_pairs_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* pairs,
+                              std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second) {
+    static_assert(kPairedEntries == kBeside * kLanes, "one step reads what is side by side");
+    const Prime prime(ntt.modulus);
+    const Factors two_to_52 = repeat(ntt.two_to_52);
+    for (std::size_t j = 0; j < ntt.degree; j += kPairedEntries, pairs += 2 * packed * kPairedEntries) {
+        Sum one[kBeside], other[kBeside];
+        for (std::size_t k = 0; k < terms; ++k) {
+            const std::uint64_t *const a = x[k] + j, *const b = pairs + 2 * k * kPairedEntries;
+            for (std::size_t i = 0; i < kBeside; ++i) {
+                const V factor = load(a + i * kLanes);
+                one[i].add_product(factor, load(b + i * kLanes));
+                other[i].add_product(factor, load(b + kPairedEntries + i * kLanes));
+            }
+        }
+        for (std::size_t i = 0; i < kBeside; ++i) store(first + j + i * kLanes, one[i].residue(prime, two_to_52));
+        for (std::size_t i = 0; i < kBeside; ++i) store(second + j + i * kLanes, other[i].residue(prime, two_to_52));
+    }
+}
+
+// The product is below 2p, so with z it is below 3p.
+void scale_difference_ifma(const NttTables& ntt, const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor,
+                           const std::uint64_t* z, std::uint64_t* out) {
+    const Prime prime(ntt.modulus);
+    const Factors w = repeat(ntt.modulus.factor(factor));
+    for (std::size_t j = 0; j < ntt.degree; j += kLanes) {
+        const V difference = subtract(add(load(x + j), prime.p), load(y + j));
+        const V term = z != nullptr ? load(z + j) : _mm512_setzero_si512();
+        const V sum = _mm512_and_si512(prime.multiply_add(term, difference, w), prime.mask);
+        store(out + j, reduce_once(reduce_once(sum, prime.twice), prime.p));
+    }
+}
+
+// Eight products, each below 2p, are below 2^51.
+void combine_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
+                  std::uint64_t* out) {
+    const Prime prime(ntt.modulus);
+    Factors w[8];
+    for (std::size_t k = 0; k < terms; ++k) w[k] = repeat(ntt.modulus.factor(factors[k]));
+    for (std::size_t j = 0; j < ntt.degree; j += kLanes) {
+        V sum = prime.multiply(load(x[0] + j), w[0]);
+        for (std::size_t k = 1; k < terms; ++k) sum = prime.multiply_add(sum, load(x[k] + j), w[k]);
+        store(out + j, prime.residue(terms == 1 ? sum : prime.reduce(sum)));
+    }
+}
+
+}  // namespace mpc::lattice
