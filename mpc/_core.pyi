@@ -503,6 +503,27 @@ def chosen_words(table: NDArray[np.uint64], number: NDArray[np.uint64], one: int
     is the share of a one. Raises ParameterError for a number above ``rows``.
     """
 
+def number_planes(number: NDArray[np.uint64], rows: int) -> NDArray[np.uint64]:
+    """Return ``u64[rows, n]`` whose row v - 1 is all ones where the ``n`` numbers are v, and zero elsewhere."""
+
+def bit_planes(words: NDArray[np.uint64], bits: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return words of the shape of ``words``, all ones where the lowest bits of a word and of ``bits`` differ, or zero.
+
+    Raises ProtocolError for another number of bits.
+    """
+
+def pack_bit_words(planes: NDArray[np.uint64], words: NDArray[np.uint64], key: int, bytes: int) -> bytes:
+    """Return the lowest ``bytes`` bytes, 1 to 8, of each (plane & key) ^ word, the least significant first.
+
+    Raises ProtocolError for another number of words than of planes, ParameterError for another number of bytes.
+    """
+
+def open_words(plane: NDArray[np.uint64], words: NDArray[np.uint64], one: int) -> NDArray[np.uint64]:
+    """Return ``u64[2, n]`` of a plane of n bits and as many words: its bits, and each word ^ (bit & one).
+
+    A bit is a word that is all ones or zero. Raises ProtocolError for a plane of another length.
+    """
+
 def bit_products(
     opened: NDArray[np.uint64],
     masks: NDArray[np.uint64],

@@ -341,6 +341,52 @@ nb::object chosen_words(nb::handle table, nb::handle number, std::uint64_t one) 
     return result.object();
 }
 
+nb::object number_planes(nb::handle number, std::size_t rows) {
+    const auto numbers = words_in(number, "number");
+    const std::size_t n = numbers.size();
+    const Result<std::uint64_t> result({rows, n}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::number_planes(numbers.data(), n, rows, result.data());
+    }
+    return result.object();
+}
+
+nb::object bit_planes(nb::handle words, nb::handle bits) {
+    const auto in = words_in(words, "words");
+    const auto flags = cast_array<Contiguous<const std::uint8_t>>(bits, "bits", "a C-contiguous uint8 array");
+    if (flags.size() != in.size()) throw LengthError("bits", in.size(), flags.size());
+    const Result<std::uint64_t> result(shape_of(in), nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::bit_planes(in.data(), flags.data(), in.size(), result.data());
+    }
+    return result.object();
+}
+
+nb::bytes pack_bit_words(nb::handle planes, nb::handle words, std::uint64_t key, std::size_t bytes) {
+    const auto in = words_in(planes, "planes"), others = words_in(words, "words");
+    if (others.size() != in.size()) throw LengthError("words", in.size(), others.size());
+    if (bytes < 1 || bytes > 8)  // before any memory is taken
+        throw ParameterError("packed bits: expected words of 1 to 8 bytes, found " + std::to_string(bytes));
+    return filled_bytes(bytes * in.size(), [&](std::uint8_t* packed) {
+        const nb::gil_scoped_release released;
+        tensor::pack_bit_words(in.data(), others.data(), key, in.size(), bytes, packed);
+    });
+}
+
+nb::object open_words(nb::handle plane, nb::handle words, std::uint64_t one) {
+    const auto held = words_in(plane, "plane"), in = words_in(words, "words");
+    const std::size_t n = in.size();
+    if (held.size() != tensor::plane_words(n)) throw LengthError("words of the plane", tensor::plane_words(n), held.size());
+    const Result<std::uint64_t> result({2, n}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::open_words(held.data(), in.data(), one, n, result.data(), result.data() + n);
+    }
+    return result.object();
+}
+
 using Term = std::tuple<std::size_t, std::vector<std::size_t>, std::vector<std::size_t>>;
 
 std::vector<tensor::BitTerm> checked_terms(const std::vector<Term>& terms, std::size_t opened, std::size_t shares,
@@ -664,6 +710,10 @@ void bind_tensor(nb::module_& m) {
     m.def("wide_times", &wide_times, nb::arg("low"), nb::arg("high"), nb::arg("factors"));
     m.def("wide_sum", &wide_sum, nb::arg("factors"), nb::arg("low"), nb::arg("high"));
     m.def("chosen_words", &chosen_words, nb::arg("table"), nb::arg("number"), nb::arg("one"));
+    m.def("number_planes", &number_planes, nb::arg("number"), nb::arg("rows"));
+    m.def("bit_planes", &bit_planes, nb::arg("words"), nb::arg("bits"));
+    m.def("pack_bit_words", &pack_bit_words, nb::arg("planes"), nb::arg("words"), nb::arg("key"), nb::arg("bytes"));
+    m.def("open_words", &open_words, nb::arg("plane"), nb::arg("words"), nb::arg("one"));
     m.def("bit_products", &bit_products, nb::arg("opened"), nb::arg("masks"), nb::arg("dealt"), nb::arg("one"),
           nb::arg("terms"), nb::arg("outs"));
     m.def("field_products", &field_products, nb::arg("a"), nb::arg("b"));

@@ -23,6 +23,7 @@ from math import prod
 
 import numpy as np
 
+from mpc._core import bit_planes, pack_bit_words
 from mpc.channels.frames import Channel
 from mpc.errors import OrderError
 from mpc.ring import Words
@@ -30,7 +31,7 @@ from mpc.tensors.backends.authenticated.values import Dealt
 from mpc.tensors.backends.authenticated.wide import Wide, add, subtract, times
 from mpc.tensors.backends.dealing import Dealing, Given, Taken, draw
 from mpc.tensors.backends.interface import Shape
-from mpc.tensors.backends.kernels import KeyStream
+from mpc.tensors.backends.kernels import KeyStream, whole
 from mpc.tensors.network import from_wire, to_wire, wire_size
 
 BIT_WORD = 48
@@ -102,26 +103,28 @@ class MacGiven(Given, MacDealing):
 
     def mask_planes(self, shape: Shape) -> Words:
         """Return uniform bits, each in a word that is all zeros or all ones."""
-        bits = draw(self._streams[-1], shape, 1)
-        words = [draw(stream, shape, BIT_WORD) for stream in self._streams[:-1]]
-        for word in words:
-            bits = bits ^ word
-        planes: Words = np.uint64(0) - (bits & np.uint64(1))
-        self._send_words(planes, words)
+        bits = self._streams[-1].words((prod(shape) + 7) // 8).view(np.uint8)[: prod(shape)]
+        others = self._others_words(shape)
+        planes = bit_planes(others, bits)
+        self._send_words(planes, others)
         return planes
 
     def deal_planes(self, shape: Shape, make: Callable[[], Words]) -> Words:
         """Return what the provider makes: bits, each in a word that is all zeros or all ones."""
         self._count(shape)
         made = make()
-        self._send_words(made, [draw(stream, shape, BIT_WORD) for stream in self._streams[:-1]])
+        self._send_words(whole(made), self._others_words(shape))
         return made
 
-    def _send_words(self, planes: Words, words: Sequence[Words]) -> None:
-        rest = planes & self._bit_key
-        for word in words:
-            rest ^= word
-        self._parts.append(to_wire(rest, BIT_WORD))
+    def _others_words(self, shape: Shape) -> Words:
+        """Return the XOR of the words of all but the last party, with more bits above them, which do not leave."""
+        words = self._streams[0].words(shape)
+        for stream in self._streams[1:-1]:
+            stream.exclusive_or_into(words)
+        return words
+
+    def _send_words(self, planes: Words, others: Words) -> None:
+        self._parts.append(memoryview(pack_bit_words(planes, others, int(self._bit_key), BIT_WORD // 8)))
 
     def __repr__(self) -> str:
         return "MacGiven(<hidden>)"
