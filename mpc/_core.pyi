@@ -453,10 +453,13 @@ def matmul_u32(
 ) -> NDArray[np.uint32]:
     """Return ``a @ b`` mod 2^32, as :func:`matmul_u64`."""
 
-def matmul_wide(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def matmul_wide(
+    a: NDArray[np.uint64], b: NDArray[np.uint64], out: NDArray[np.uint64] | None = None
+) -> NDArray[np.uint64]:
     """Return ``a @ b`` mod 2^128 as its lower words and its upper ones, ``u64[2, ..., m, n]``.
 
-    Shapes and layouts are those of :func:`matmul_u64`. Raises ParameterError as that does.
+    With ``out`` the product is added to the numbers there, and ``out`` is returned. Shapes and layouts are those of
+    :func:`matmul_u64`. Raises ParameterError as that does.
     """
 
 def wide_products(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -488,6 +491,35 @@ def wide_times(low: NDArray[np.uint64], high: NDArray[np.uint64], factors: NDArr
     """Return ``u64[2, ...]``, the products mod 2^128 of numbers of two words each and words.
 
     The factors have the last dimensions of the numbers, or none, and serve again for all others. All are C-contiguous.
+    """
+
+def wide_sum_of_products(
+    low: NDArray[np.uint64],
+    high: NDArray[np.uint64],
+    factors: NDArray[np.uint64],
+    other_low: NDArray[np.uint64],
+    other_high: NDArray[np.uint64],
+    other_factors: NDArray[np.uint64],
+    more_low: NDArray[np.uint64],
+    more_high: NDArray[np.uint64],
+) -> NDArray[np.uint64]:
+    """Return ``u64[2, ...]``, numbers times words, and others times words, and more numbers, added up mod 2^128.
+
+    Both kinds of factors have one shape, as those of :func:`wide_times`. All numbers have one shape. All are
+    C-contiguous.
+    """
+
+def wide_macs(
+    low: NDArray[np.uint64],
+    high: NDArray[np.uint64],
+    key_low: int,
+    key_high: int,
+    less_low: NDArray[np.uint64],
+    less_high: NDArray[np.uint64],
+) -> NDArray[np.uint64]:
+    """Return ``u64[2, ...]``, numbers times a key of two words, less other numbers, mod 2^128.
+
+    All are C-contiguous and have one shape.
     """
 
 def wide_sum(factors: NDArray[np.uint64], low: NDArray[np.uint64], high: NDArray[np.uint64]) -> NDArray[np.uint64]:

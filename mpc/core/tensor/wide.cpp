@@ -28,6 +28,12 @@ constexpr std::size_t kHeight = 256;  // of a block of the left matrix
 // Products with fewer entries than this have less work than packing them for a tile would be.
 constexpr std::size_t kFewestTiled = 16;
 
+// Numbers of two words that stay in the first level of the cache.
+constexpr std::size_t kPiece = 256;
+struct alignas(64) Piece {
+    std::uint64_t low[kPiece], high[kPiece];
+};
+
 std::uint64_t entry(const Matrix<const std::uint64_t>& m, std::size_t i, std::size_t j) {
     return m.data[static_cast<std::ptrdiff_t>(i) * m.row_step + static_cast<std::ptrdiff_t>(j) * m.column_step];
 }
@@ -190,10 +196,12 @@ void wide_products(const std::uint64_t* a, const std::uint64_t* b, std::size_t n
 }
 
 void matmul_wide(const Matrix<const std::uint64_t>& a, const Matrix<const std::uint64_t>& b, std::uint64_t* low,
-                 std::uint64_t* high) {
+                 std::uint64_t* high, bool adds) {
     if (a.columns != b.rows) throw LengthError("matrix product, rows of the right matrix", a.columns, b.rows);
-    std::fill_n(low, a.rows * b.columns, std::uint64_t{0});
-    std::fill_n(high, a.rows * b.columns, std::uint64_t{0});
+    if (!adds) {
+        std::fill_n(low, a.rows * b.columns, std::uint64_t{0});
+        std::fill_n(high, a.rows * b.columns, std::uint64_t{0});
+    }
     const WideKernel* const kernel = kernels().wide_matmul;
     if (kernel == nullptr || a.rows * b.columns < kFewestTiled) {
         multiply_one_by_one(a, b, low, high);
@@ -228,6 +236,38 @@ void wide_times(const WideWords& x, const std::uint64_t* c, std::size_t period, 
     }
     for (std::size_t first = 0; first < n; first += period)
         kernels().wide.times({x.low + first, x.high + first}, c, period, low + first, high + first);
+}
+
+void wide_sum_of_products(const WideWords& x, const std::uint64_t* c, const WideWords& y, const std::uint64_t* d,
+                          const WideWords& z, std::size_t period, std::size_t n, std::uint64_t* low,
+                          std::uint64_t* high) {
+    const WideLoops& loops = kernels().wide;
+    Piece one, two, both;
+    for (std::size_t first = 0; first < n; first += period) {
+        for (std::size_t start = 0; start < period; start += kPiece) {
+            const std::size_t size = std::min(kPiece, period - start), i = first + start;
+            loops.times({x.low + i, x.high + i}, c + start, size, one.low, one.high);
+            loops.times({y.low + i, y.high + i}, d + start, size, two.low, two.high);
+            loops.add({one.low, one.high}, {two.low, two.high}, size, both.low, both.high);
+            loops.add({both.low, both.high}, {z.low + i, z.high + i}, size, low + i, high + i);
+        }
+    }
+    for (Piece* const piece : {&one, &two, &both}) wipe(piece, sizeof *piece);
+}
+
+void wide_macs(const WideWords& x, const std::uint64_t key[2], const WideWords& y, std::size_t n, std::uint64_t* low,
+               std::uint64_t* high) {
+    const WideLoops& loops = kernels().wide;
+    Piece keys, products;
+    std::fill_n(keys.low, kPiece, key[0]);
+    for (std::size_t i = 0; i < n; i += kPiece) {
+        const std::size_t size = std::min(kPiece, n - i);
+        loops.times({x.low + i, x.high + i}, keys.low, size, products.low, products.high);
+        for (std::size_t j = 0; j < size; ++j) products.high[j] += x.low[i + j] * key[1];
+        loops.subtract({products.low, products.high}, {y.low + i, y.high + i}, size, low + i, high + i);
+    }
+    wipe(&keys, sizeof keys);
+    wipe(&products, sizeof products);
 }
 
 void wide_sum(const std::uint64_t* c, const std::uint64_t* low, const std::uint64_t* high, std::size_t n,

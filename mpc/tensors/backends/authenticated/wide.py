@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mpc._core import matmul_wide, wide_add, wide_subtract, wide_times
+from mpc._core import matmul_wide, wide_add, wide_products, wide_subtract, wide_sum_of_products, wide_times
 from mpc.ring import Words
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.backends.kernels import matmul
@@ -103,13 +103,35 @@ class Wide:
         """Return matrix @ this, for a public matrix."""
         low, high = self._padded(matrix.ndim)
         product = matmul_wide(matrix, low)
-        return Wide(product[0], matmul(matrix, high, product[1].copy(), adds=True))
+        matmul(matrix, high, product[1], adds=True)
+        return Wide(product[0], product[1])
 
     def before(self, matrix: Words) -> Wide:
         """Return this @ matrix, for a public matrix."""
         low, high = self._padded(matrix.ndim)
         product = matmul_wide(low, matrix)
-        return Wide(product[0], matmul(high, matrix, product[1].copy(), adds=True))
+        matmul(high, matrix, product[1], adds=True)
+        return Wide(product[0], product[1])
+
+    def plus_matrices(self, left: Wide, matrix: Words, other: Words, right: Wide) -> Wide:
+        """Return this + left @ matrix + other @ right, for public matrices and the shape of both products."""
+        total = np.stack((self.low, self.high))
+        low, high = left._padded(matrix.ndim)
+        matmul_wide(low, matrix, total)
+        matmul(high, matrix, total[1], adds=True)
+        low, high = right._padded(other.ndim)
+        matmul_wide(other, low, total)
+        matmul(other, high, total[1], adds=True)
+        return Wide(total[0], total[1])
+
+    def plus_products(self, left: Wide, words: Words, right: Wide, others: Words) -> Wide:
+        """Return this + left * words + right * others, element by element, for public words. All but this broadcast."""
+        shape = self.shape
+        factors = (np.ascontiguousarray(np.broadcast_to(each, shape)) for each in (words, others))
+        numbers = ([np.ascontiguousarray(half) for half in each._broadcast(shape)] for each in (left, right, self))
+        (one, other), (x, y, z) = factors, numbers
+        found = wide_sum_of_products(*x, one, *y, other, *z)
+        return Wide(found[0], found[1])
 
     def columns(self, chosen: slice) -> Wide:
         """Return some columns of a matrix."""
@@ -151,13 +173,16 @@ class Wide:
 
 def joined(parts: list[Wide]) -> Wide:
     """Return all elements of several arrays in one row."""
+    if len(parts) == 1:
+        return parts[0].flat()
     rows = [part.flat() for part in parts]
     return Wide(np.concatenate([row.low for row in rows], axis=1), np.concatenate([row.high for row in rows], axis=1))
 
 
 def public(words: Words, key: np.uint64, *, first: bool) -> Wide:
     """Return a party's share of public words, which the first party holds. Every party has its part of their MACs."""
-    words = np.asarray(words)
-    nothing = np.zeros_like(words)
-    mac_low, mac_high = times(words, nothing, np.asarray(key))
-    return Wide(np.stack((words if first else nothing, mac_low)), np.stack((nothing, mac_high)))
+    words = np.asarray(words, order="C")
+    low, high = np.empty((2, *words.shape), dtype=np.uint64), np.zeros((2, *words.shape), dtype=np.uint64)
+    low[0] = words if first else 0
+    low[1], high[1] = wide_products(words, np.full(words.shape, key))
+    return Wide(low, high)
