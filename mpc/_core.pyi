@@ -522,6 +522,13 @@ def wide_macs(
     All are C-contiguous and have one shape.
     """
 
+def wide_public(words: NDArray[np.uint64], key: int, first: bool) -> NDArray[np.uint64]:
+    """Return ``u64[2, 2, ...]``, a party's share of public words and of their MACs, the lower words before the upper.
+
+    The share of the words is they themselves for the ``first`` party, and else zero. That of the MACs is the exact
+    product with this party's part of the key. The words are C-contiguous.
+    """
+
 def wide_sum(factors: NDArray[np.uint64], low: NDArray[np.uint64], high: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return ``u64[2]``, the sum mod 2^128 of the factors times numbers of two words each, the lower word first.
 

@@ -354,6 +354,26 @@ nb::object wide_macs(nb::handle low, nb::handle high, std::uint64_t key_low, std
     });
 }
 
+nb::object wide_public(nb::handle words, std::uint64_t key, bool first) {
+    const auto in = words_in(words, "words");
+    Shape all{2, 2};
+    for (const std::size_t size : shape_of(in)) all.push_back(size);
+    const Result<std::uint64_t> result(all, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        const std::size_t n = in.size();
+        std::uint64_t *const low = result.data(), *const high = low + 2 * n;
+        if (first) {
+            std::copy_n(in.data(), n, low);
+        } else {
+            std::fill_n(low, n, std::uint64_t{0});
+        }
+        std::fill_n(high, n, std::uint64_t{0});
+        tensor::wide_keyed(in.data(), key, n, low + n, high + n);
+    }
+    return result.object();
+}
+
 nb::object wide_sum(nb::handle factors, nb::handle low, nb::handle high) {
     const auto c = words_in(factors, "factors"), lower = words_in(low, "low"), upper = words_in(high, "high");
     require_same_shape(shape_of(c), shape_of(lower), "low");
@@ -756,6 +776,7 @@ void bind_tensor(nb::module_& m) {
           nb::arg("more_high"));
     m.def("wide_macs", &wide_macs, nb::arg("low"), nb::arg("high"), nb::arg("key_low"), nb::arg("key_high"),
           nb::arg("less_low"), nb::arg("less_high"));
+    m.def("wide_public", &wide_public, nb::arg("words"), nb::arg("key"), nb::arg("first"));
     m.def("wide_sum", &wide_sum, nb::arg("factors"), nb::arg("low"), nb::arg("high"));
     m.def("chosen_words", &chosen_words, nb::arg("table"), nb::arg("number"), nb::arg("one"));
     m.def("number_planes", &number_planes, nb::arg("number"), nb::arg("rows"));

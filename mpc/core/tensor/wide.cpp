@@ -270,6 +270,15 @@ void wide_macs(const WideWords& x, const std::uint64_t key[2], const WideWords& 
     wipe(&products, sizeof products);
 }
 
+void wide_keyed(const std::uint64_t* x, std::uint64_t key, std::size_t n, std::uint64_t* low, std::uint64_t* high) {
+    const WideLoops& loops = kernels().wide;
+    std::uint64_t keys[kPiece];
+    std::fill_n(keys, kPiece, key);
+    for (std::size_t i = 0; i < n; i += kPiece)
+        loops.products(x + i, keys, std::min(kPiece, n - i), low + i, high + i);
+    wipe(keys, sizeof keys);
+}
+
 void wide_sum(const std::uint64_t* c, const std::uint64_t* low, const std::uint64_t* high, std::size_t n,
               std::uint64_t out[2]) {
     Wide sum = 0;

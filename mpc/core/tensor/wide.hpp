@@ -41,6 +41,9 @@ void wide_sum_of_products(const WideWords& x, const std::uint64_t* c, const Wide
 void wide_macs(const WideWords& x, const std::uint64_t key[2], const WideWords& y, std::size_t n, std::uint64_t* low,
                std::uint64_t* high);
 
+// The exact products of x[i] and one key.
+void wide_keyed(const std::uint64_t* x, std::uint64_t key, std::size_t n, std::uint64_t* low, std::uint64_t* high);
+
 // The sum mod 2^128 of c[i] times the number with the words low[i] and high[i], the lower word in out[0].
 void wide_sum(const std::uint64_t* c, const std::uint64_t* low, const std::uint64_t* high, std::size_t n,
               std::uint64_t out[2]);

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mpc._core import matmul_wide, wide_add, wide_products, wide_subtract, wide_sum_of_products, wide_times
+from mpc._core import matmul_wide, wide_add, wide_public, wide_subtract, wide_sum_of_products, wide_times
 from mpc.ring import Words
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.backends.kernels import matmul
@@ -181,8 +181,5 @@ def joined(parts: list[Wide]) -> Wide:
 
 def public(words: Words, key: np.uint64, *, first: bool) -> Wide:
     """Return a party's share of public words, which the first party holds. Every party has its part of their MACs."""
-    words = np.asarray(words, order="C")
-    low, high = np.empty((2, *words.shape), dtype=np.uint64), np.zeros((2, *words.shape), dtype=np.uint64)
-    low[0] = words if first else 0
-    low[1], high[1] = wide_products(words, np.full(words.shape, key))
+    low, high = wide_public(np.asarray(words, order="C"), int(key), first)
     return Wide(low, high)
