@@ -101,7 +101,7 @@ class _Nodes:
 
         def made() -> Words:
             found = np.empty((len(products), count, size), dtype=np.uint64)
-            by_names = {(name,): mask for name, mask in zip(self.factors, masks, strict=True)}
+            by_names: dict[Factors, Words] = {(name,): mask for name, mask in zip(self.factors, masks, strict=True)}
             for product, row in zip(products, found, strict=True):  # each stands behind those of fewer of its factors
                 by_names[product] = np.bitwise_and(by_names[product[:-1]], by_names[product[-1:]], out=row)
             return found

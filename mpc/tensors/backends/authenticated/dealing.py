@@ -99,8 +99,8 @@ class MacGiven(Given, MacDealing):
     def _send_macs(self, low: Words, high: Words, macs: Sequence[tuple[Words, Words]]) -> None:
         """Send the last party its shares of the MACs of numbers, of which the others have these."""
         first, *rest = macs
-        numbers, less = ([np.asarray(half, order="C") for half in each] for each in ((low, high), first))
-        mac_low, mac_high = wide_macs(*numbers, int(self._key_low), int(self._key_high), *less)
+        low, high, less_low, less_high = (np.asarray(half, order="C") for half in (low, high, *first))
+        mac_low, mac_high = wide_macs(low, high, int(self._key_low), int(self._key_high), less_low, less_high)
         for theirs in rest:
             mac_low, mac_high = subtract(mac_low, mac_high, *theirs)
         self._parts += [to_wire(mac_low, 64), to_wire(mac_high, 64)]

@@ -127,11 +127,9 @@ class Wide:
     def plus_products(self, left: Wide, words: Words, right: Wide, others: Words) -> Wide:
         """Return this + left * words + right * others, element by element, for public words. All but this broadcast."""
         shape = self.shape
-        factors = (np.ascontiguousarray(np.broadcast_to(each, shape)) for each in (words, others))
-        numbers = ([np.ascontiguousarray(half) for half in each._broadcast(shape)] for each in (left, right, self))
-        (one, other), (x, y, z) = factors, numbers
-        found = wide_sum_of_products(*x, one, *y, other, *z)
-        return Wide(found[0], found[1])
+        one, other = (np.asarray(np.broadcast_to(each, shape), order="C") for each in (words, others))
+        (x_low, x_high), (y_low, y_high), (low, high) = (each._whole(shape) for each in (left, right, self))
+        return Wide(*wide_sum_of_products(x_low, x_high, one, y_low, y_high, other, low, high))
 
     def columns(self, chosen: slice) -> Wide:
         """Return some columns of a matrix."""
@@ -158,6 +156,11 @@ class Wide:
             return self.low, self.high
         low, high = self._padded(len(shape))
         return np.broadcast_to(low, (2, *shape)), np.broadcast_to(high, (2, *shape))
+
+    def _whole(self, shape: Shape) -> tuple[Words, Words]:
+        """Return both words, repeated to a shape, in C order."""
+        low, high = self._broadcast(shape)
+        return np.asarray(low, order="C"), np.asarray(high, order="C")
 
     def _like(self, other: Wide) -> tuple[Words, Words]:
         return (self.low, self.high) if self.shape == other.shape else self._padded(len(other.shape))

@@ -15,7 +15,8 @@ Wide = tuple[Words, "Words | None"]
 Both = tuple[Words, Words]
 
 __all__ = [
-    "Both", "Wide", "add", "from_bytes", "inner", "joined", "matrix_product", "product", "scaled", "subtract", "to_bytes",
+    "Both", "Wide", "add", "from_bytes", "inner", "joined", "matrix_product", "product", "scaled", "subtract",
+    "to_bytes",
 ]  # fmt: skip
 
 
