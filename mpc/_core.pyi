@@ -453,10 +453,13 @@ def matmul_u32(
 ) -> NDArray[np.uint32]:
     """Return ``a @ b`` mod 2^32, as :func:`matmul_u64`."""
 
-def matmul_wide(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def matmul_wide(
+    a: NDArray[np.uint64], b: NDArray[np.uint64], out: NDArray[np.uint64] | None = None
+) -> NDArray[np.uint64]:
     """Return ``a @ b`` mod 2^128 as its lower words and its upper ones, ``u64[2, ..., m, n]``.
 
-    Shapes and layouts are those of :func:`matmul_u64`. Raises ParameterError as that does.
+    With ``out`` the product is added to the numbers there, and ``out`` is returned. Shapes and layouts are those of
+    :func:`matmul_u64`. Raises ParameterError as that does.
     """
 
 def wide_products(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -490,6 +493,42 @@ def wide_times(low: NDArray[np.uint64], high: NDArray[np.uint64], factors: NDArr
     The factors have the last dimensions of the numbers, or none, and serve again for all others. All are C-contiguous.
     """
 
+def wide_sum_of_products(
+    low: NDArray[np.uint64],
+    high: NDArray[np.uint64],
+    factors: NDArray[np.uint64],
+    other_low: NDArray[np.uint64],
+    other_high: NDArray[np.uint64],
+    other_factors: NDArray[np.uint64],
+    more_low: NDArray[np.uint64],
+    more_high: NDArray[np.uint64],
+) -> NDArray[np.uint64]:
+    """Return ``u64[2, ...]``, numbers times words, and others times words, and more numbers, added up mod 2^128.
+
+    Both kinds of factors have one shape, as those of :func:`wide_times`. All numbers have one shape. All are
+    C-contiguous.
+    """
+
+def wide_macs(
+    low: NDArray[np.uint64],
+    high: NDArray[np.uint64],
+    key_low: int,
+    key_high: int,
+    less_low: NDArray[np.uint64],
+    less_high: NDArray[np.uint64],
+) -> NDArray[np.uint64]:
+    """Return ``u64[2, ...]``, numbers times a key of two words, less other numbers, mod 2^128.
+
+    All are C-contiguous and have one shape.
+    """
+
+def wide_public(words: NDArray[np.uint64], key: int, first: bool) -> NDArray[np.uint64]:
+    """Return ``u64[2, 2, ...]``, a party's share of public words and of their MACs, the lower words before the upper.
+
+    The share of the words is they themselves for the ``first`` party, and else zero. That of the MACs is the exact
+    product with this party's part of the key. The words are C-contiguous.
+    """
+
 def wide_sum(factors: NDArray[np.uint64], low: NDArray[np.uint64], high: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return ``u64[2]``, the sum mod 2^128 of the factors times numbers of two words each, the lower word first.
 
@@ -501,6 +540,27 @@ def chosen_words(table: NDArray[np.uint64], number: NDArray[np.uint64], one: int
 
     Row v - 1 of ``table``, ``u64[rows, n]``, has shares of the bits that say whether the secret numbers are v. ``one``
     is the share of a one. Raises ParameterError for a number above ``rows``.
+    """
+
+def number_planes(number: NDArray[np.uint64], rows: int) -> NDArray[np.uint64]:
+    """Return ``u64[rows, n]`` whose row v - 1 is all ones where the ``n`` numbers are v, and zero elsewhere."""
+
+def bit_planes(words: NDArray[np.uint64], bits: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return words of the shape of ``words``, all ones where the lowest bits of a word and of ``bits`` differ, or zero.
+
+    Raises ProtocolError for another number of bits.
+    """
+
+def pack_bit_words(planes: NDArray[np.uint64], words: NDArray[np.uint64], key: int, bytes: int) -> bytes:
+    """Return the lowest ``bytes`` bytes, 1 to 8, of each (plane & key) ^ word, the least significant first.
+
+    Raises ProtocolError for another number of words than of planes, ParameterError for another number of bytes.
+    """
+
+def open_words(plane: NDArray[np.uint64], words: NDArray[np.uint64], one: int) -> NDArray[np.uint64]:
+    """Return ``u64[2, n]`` of a plane of n bits and as many words: its bits, and each word ^ (bit & one).
+
+    A bit is a word that is all ones or zero. Raises ProtocolError for a plane of another length.
     """
 
 def bit_products(

@@ -229,19 +229,24 @@ nb::object matmul(nb::handle a, nb::handle b, nb::handle out, bool adds) {
 
 // ---- products with their upper words --------------------------------------------------------------------------------
 
-nb::object matmul_wide(nb::handle a, nb::handle b) {
+nb::object matmul_wide(nb::handle a, nb::handle b, nb::handle out) {
     using Word = std::uint64_t;
     const Stack<Word> left = stack_of<Word>(a, "a"), right = stack_of<Word>(b, "b");
     const Shape shape = shape_of_product(left, right);
     Shape both{2};
     both.insert(both.end(), shape.begin(), shape.end());
-    const Result<Word> result(both, nb::none());
+    const Result<Word> result(both, out);
+    const bool adds = !out.is_none();
+    if (adds) {
+        result.require_apart(left.extent().first, left.extent().second, "a");
+        result.require_apart(right.extent().first, right.extent().second, "b");
+    }
     {
         const nb::gil_scoped_release released;
         Word* const high = result.data() + entries_of(shape);
         for_each_product(left, right, shape,
                          [&](const Matrix<const Word>& x, const Matrix<const Word>& y, std::size_t start) {
-                             tensor::matmul_wide(x, y, result.data() + start, high + start);
+                             tensor::matmul_wide(x, y, result.data() + start, high + start, adds);
                          });
     }
     return result.object();
@@ -311,6 +316,64 @@ nb::object wide_times(nb::handle low, nb::handle high, nb::handle factors) {
     });
 }
 
+// The numbers of two words whose halves these are, each of this shape.
+struct Halves {
+    Contiguous<const std::uint64_t> low, high;
+    Halves(nb::handle low_words, nb::handle high_words, const Shape& shape)
+        : low(words_in(low_words, "low")), high(words_in(high_words, "high")) {
+        require_same_shape(shape, shape_of(low), "low");
+        require_same_shape(shape, shape_of(high), "high");
+    }
+    tensor::WideWords words() const { return {low.data(), high.data()}; }
+};
+
+nb::object wide_sum_of_products(nb::handle low, nb::handle high, nb::handle factors, nb::handle other_low,
+                                nb::handle other_high, nb::handle other_factors, nb::handle more_low,
+                                nb::handle more_high) {
+    return wide_result(low, high, [&](const auto& one, const Shape& shape, std::size_t n, std::uint64_t* out) {
+        const auto c = words_in(factors, "factors"), d = words_in(other_factors, "other_factors");
+        const Shape last = shape_of(c);
+        if (last.size() > shape.size() || !std::equal(last.rbegin(), last.rend(), shape.rbegin()))
+            throw ParameterError("factors: expected the last dimensions of shape " + text_of(shape) + ", found shape " +
+                                 text_of(last));
+        require_same_shape(last, shape_of(d), "other_factors");
+        const Halves other(other_low, other_high, shape), rest(more_low, more_high, shape);
+        const nb::gil_scoped_release released;
+        tensor::wide_sum_of_products(one, c.data(), other.words(), d.data(), rest.words(),
+                                     std::max<std::size_t>(c.size(), 1), n, out, out + n);
+    });
+}
+
+nb::object wide_macs(nb::handle low, nb::handle high, std::uint64_t key_low, std::uint64_t key_high,
+                     nb::handle less_low, nb::handle less_high) {
+    return wide_result(low, high, [&](const auto& x, const Shape& shape, std::size_t n, std::uint64_t* out) {
+        const Halves less(less_low, less_high, shape);
+        const std::uint64_t key[2] = {key_low, key_high};
+        const nb::gil_scoped_release released;
+        tensor::wide_macs(x, key, less.words(), n, out, out + n);
+    });
+}
+
+nb::object wide_public(nb::handle words, std::uint64_t key, bool first) {
+    const auto in = words_in(words, "words");
+    Shape all{2, 2};
+    for (const std::size_t size : shape_of(in)) all.push_back(size);
+    const Result<std::uint64_t> result(all, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        const std::size_t n = in.size();
+        std::uint64_t *const low = result.data(), *const high = low + 2 * n;
+        if (first) {
+            std::copy_n(in.data(), n, low);
+        } else {
+            std::fill_n(low, n, std::uint64_t{0});
+        }
+        std::fill_n(high, n, std::uint64_t{0});
+        tensor::wide_keyed(in.data(), key, n, low + n, high + n);
+    }
+    return result.object();
+}
+
 nb::object wide_sum(nb::handle factors, nb::handle low, nb::handle high) {
     const auto c = words_in(factors, "factors"), lower = words_in(low, "low"), upper = words_in(high, "high");
     require_same_shape(shape_of(c), shape_of(lower), "low");
@@ -337,6 +400,52 @@ nb::object chosen_words(nb::handle table, nb::handle number, std::uint64_t one) 
     {
         const nb::gil_scoped_release released;
         tensor::chosen_words(rows.data(), count, n, chosen.data(), one, result.data(), result.data() + n);
+    }
+    return result.object();
+}
+
+nb::object number_planes(nb::handle number, std::size_t rows) {
+    const auto numbers = words_in(number, "number");
+    const std::size_t n = numbers.size();
+    const Result<std::uint64_t> result({rows, n}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::number_planes(numbers.data(), n, rows, result.data());
+    }
+    return result.object();
+}
+
+nb::object bit_planes(nb::handle words, nb::handle bits) {
+    const auto in = words_in(words, "words");
+    const auto flags = cast_array<Contiguous<const std::uint8_t>>(bits, "bits", "a C-contiguous uint8 array");
+    if (flags.size() != in.size()) throw LengthError("bits", in.size(), flags.size());
+    const Result<std::uint64_t> result(shape_of(in), nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::bit_planes(in.data(), flags.data(), in.size(), result.data());
+    }
+    return result.object();
+}
+
+nb::bytes pack_bit_words(nb::handle planes, nb::handle words, std::uint64_t key, std::size_t bytes) {
+    const auto in = words_in(planes, "planes"), others = words_in(words, "words");
+    if (others.size() != in.size()) throw LengthError("words", in.size(), others.size());
+    if (bytes < 1 || bytes > 8)  // before any memory is taken
+        throw ParameterError("packed bits: expected words of 1 to 8 bytes, found " + std::to_string(bytes));
+    return filled_bytes(bytes * in.size(), [&](std::uint8_t* packed) {
+        const nb::gil_scoped_release released;
+        tensor::pack_bit_words(in.data(), others.data(), key, in.size(), bytes, packed);
+    });
+}
+
+nb::object open_words(nb::handle plane, nb::handle words, std::uint64_t one) {
+    const auto held = words_in(plane, "plane"), in = words_in(words, "words");
+    const std::size_t n = in.size();
+    if (held.size() != tensor::plane_words(n)) throw LengthError("words of the plane", tensor::plane_words(n), held.size());
+    const Result<std::uint64_t> result({2, n}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::open_words(held.data(), in.data(), one, n, result.data(), result.data() + n);
     }
     return result.object();
 }
@@ -654,7 +763,7 @@ void bind_tensor(nb::module_& m) {
           nb::arg("adds") = false);
     m.def("matmul_u32", &matmul<std::uint32_t>, nb::arg("a"), nb::arg("b"), nb::arg("out") = nb::none(),
           nb::arg("adds") = false);
-    m.def("matmul_wide", &matmul_wide, nb::arg("a"), nb::arg("b"));
+    m.def("matmul_wide", &matmul_wide, nb::arg("a"), nb::arg("b"), nb::arg("out") = nb::none());
     m.def("wide_products", &wide_products, nb::arg("a"), nb::arg("b"));
     m.def("carryless_sum", &carryless_sum, nb::arg("a"), nb::arg("b"));
     m.def("wide_add", &wide_added<tensor::wide_add>, nb::arg("low"), nb::arg("high"), nb::arg("other_low"),
@@ -662,8 +771,18 @@ void bind_tensor(nb::module_& m) {
     m.def("wide_subtract", &wide_added<tensor::wide_subtract>, nb::arg("low"), nb::arg("high"), nb::arg("other_low"),
           nb::arg("other_high"));
     m.def("wide_times", &wide_times, nb::arg("low"), nb::arg("high"), nb::arg("factors"));
+    m.def("wide_sum_of_products", &wide_sum_of_products, nb::arg("low"), nb::arg("high"), nb::arg("factors"),
+          nb::arg("other_low"), nb::arg("other_high"), nb::arg("other_factors"), nb::arg("more_low"),
+          nb::arg("more_high"));
+    m.def("wide_macs", &wide_macs, nb::arg("low"), nb::arg("high"), nb::arg("key_low"), nb::arg("key_high"),
+          nb::arg("less_low"), nb::arg("less_high"));
+    m.def("wide_public", &wide_public, nb::arg("words"), nb::arg("key"), nb::arg("first"));
     m.def("wide_sum", &wide_sum, nb::arg("factors"), nb::arg("low"), nb::arg("high"));
     m.def("chosen_words", &chosen_words, nb::arg("table"), nb::arg("number"), nb::arg("one"));
+    m.def("number_planes", &number_planes, nb::arg("number"), nb::arg("rows"));
+    m.def("bit_planes", &bit_planes, nb::arg("words"), nb::arg("bits"));
+    m.def("pack_bit_words", &pack_bit_words, nb::arg("planes"), nb::arg("words"), nb::arg("key"), nb::arg("bytes"));
+    m.def("open_words", &open_words, nb::arg("plane"), nb::arg("words"), nb::arg("one"));
     m.def("bit_products", &bit_products, nb::arg("opened"), nb::arg("masks"), nb::arg("dealt"), nb::arg("one"),
           nb::arg("terms"), nb::arg("outs"));
     m.def("field_products", &field_products, nb::arg("a"), nb::arg("b"));

@@ -120,6 +120,10 @@ void wide_products() {
     wide_add(x, y, low.size(), low.data(), high.data());
     wide_subtract(x, y, low.size(), transposed_low.data(), transposed_high.data());
     wide_times(x, b.data(), low.size() / 2, low.size(), low.data(), high.data());
+    tensor::wide_products(a.data(), b.data(), low.size(), low.data(), high.data());
+    wide_keyed(a.data(), b[0], low.size(), low.data(), high.data());
+    wide_macs(x, b.data(), y, low.size(), low.data(), high.data());
+    wide_sum_of_products(x, a.data(), y, b.data(), x, low.size(), low.size(), low.data(), high.data());
     for (std::vector<std::uint64_t>* words : {&low, &high, &transposed_low, &transposed_high}) make_public(*words);
     CHECK(low.size() == high.size());
 }
@@ -131,6 +135,15 @@ void bits_in_words() {
     bit_products({b.data(), a.data(), 1, a.data(), b[1]}, {{0, {0}, {0, 1}}}, 33, 1, sum.data());
     for (std::vector<std::uint64_t>* words : {&less, &equal, &sum}) make_public(*words);
     CHECK(less.size() == sum.size());
+    std::vector<std::uint64_t> hot(3 * 33), planes(33), bits(33), rest(33);
+    std::vector<std::uint8_t> flags(33, 1), packed(6 * 33);
+    make_secret(flags);
+    number_planes(b.data(), 33, 3, hot.data());
+    bit_planes(b.data(), flags.data(), 33, planes.data());
+    pack_bit_words(planes.data(), b.data(), a[0], 33, 6, packed.data());
+    open_words(a.data(), b.data(), a[1], 33, bits.data(), rest.data());
+    for (std::vector<std::uint64_t>* words : {&hot, &planes, &bits, &rest}) make_public(*words);
+    CHECK(hot.size() == 3 * planes.size());
 }
 
 void sums_in_the_field() {
@@ -167,7 +180,7 @@ int main() {
     check::run_on_all_levels("layers", layers);
     check::run_on_all_levels("cuts", cuts);
     check::run_on_all_levels("wide_products", wide_products);
-    check::run("bits_in_words", bits_in_words);
+    check::run_on_all_levels("bits_in_words", bits_in_words);
     check::run_on_all_levels("sums_in_the_field", sums_in_the_field);
     check::run_on_all_levels("streams", streams);
     return check::result();

@@ -362,7 +362,7 @@ __extension__ typedef unsigned __int128 Wide;
 void wide_products_keep_their_upper_words() {
     for (const std::size_t rows : {1, 5, 259}) {
         for (const std::size_t depth : {0, 1, 7, 513, 1030}) {
-            for (const std::size_t columns : {1, 4, 6}) {
+            for (const std::size_t columns : {1, 4, 6, 35}) {
                 std::vector<std::uint64_t> a = random_words<std::uint64_t>(rows * depth, rows + depth);
                 std::vector<std::uint64_t> b = random_words<std::uint64_t>(depth * columns, columns);
                 for (std::size_t k = 0; k < depth / 2; ++k) a[k] = b[k] = ~std::uint64_t{0};
@@ -375,7 +375,13 @@ void wide_products_keep_their_upper_words() {
                 const Matrix<const std::uint64_t> right{b.data(), depth, columns, 1, step};
                 std::vector<std::uint64_t> low(rows * columns, 9), high(rows * columns, 9);
                 matmul_wide(left, right, low.data(), high.data());
+                std::vector<std::uint64_t> twice_low = low, twice_high = high;
+                matmul_wide(left, right, twice_low.data(), twice_high.data(), true);
                 bool same = true;
+                for (std::size_t i = 0; i < rows * columns; ++i) {
+                    const Wide once = Wide{high[i]} << 64 | low[i];
+                    same = same && (Wide{twice_high[i]} << 64 | twice_low[i]) == once + once;
+                }
                 for (std::size_t i = 0; i < rows; ++i) {
                     for (std::size_t j = 0; j < columns; ++j) {
                         Wide sum = 0;
@@ -413,21 +419,37 @@ void sums_of_polynomials() {
 }
 
 void numbers_of_two_words() {
-    constexpr std::size_t n = 96;
+    constexpr std::size_t n = 3 * 331;  // more than a piece at a time, and no multiple of a register
     std::vector<std::uint64_t> a = random_words<std::uint64_t>(n, 1), b = random_words<std::uint64_t>(n, 2);
     const std::vector<std::uint64_t> c = random_words<std::uint64_t>(n, 3), d = random_words<std::uint64_t>(n, 4);
     a[0] = b[0] = a[1] = ~std::uint64_t{0};
     b[1] = 1;
-    std::vector<std::uint64_t> low[3], high[3];
-    for (std::size_t k = 0; k < 3; ++k) low[k] = high[k] = std::vector<std::uint64_t>(n);
+    constexpr std::size_t kinds = 8;
+    std::vector<std::uint64_t> low[kinds], high[kinds];
+    for (std::size_t k = 0; k < kinds; ++k) low[k] = high[k] = std::vector<std::uint64_t>(n);
     wide_add({a.data(), c.data()}, {b.data(), d.data()}, n, low[0].data(), high[0].data());
     wide_subtract({a.data(), c.data()}, {b.data(), d.data()}, n, low[1].data(), high[1].data());
     wide_times({a.data(), c.data()}, b.data(), n / 3, n, low[2].data(), high[2].data());
+    wide_times({a.data(), c.data()}, b.data(), 1, n, low[3].data(), high[3].data());
+    wide_products(a.data(), b.data(), n, low[4].data(), high[4].data());
+    wide_keyed(a.data(), ~std::uint64_t{0}, n, low[5].data(), high[5].data());
+    const std::uint64_t key[2] = {~std::uint64_t{0}, 5};
+    wide_macs({a.data(), c.data()}, key, {b.data(), d.data()}, n, low[6].data(), high[6].data());
+    wide_sum_of_products({a.data(), c.data()}, b.data(), {b.data(), d.data()}, a.data(), {d.data(), a.data()}, n / 3, n,
+                         low[7].data(), high[7].data());
     bool same = true;
     for (std::size_t i = 0; i < n; ++i) {
         const Wide x = Wide{c[i]} << 64 | a[i], y = Wide{d[i]} << 64 | b[i];
-        const Wide expected[3] = {x + y, x - y, x * b[i % (n / 3)]};
-        for (std::size_t k = 0; k < 3; ++k)
+        const Wide z = Wide{a[i]} << 64 | d[i], longest = ~std::uint64_t{0};
+        const Wide expected[kinds] = {x + y,
+                                      x - y,
+                                      x * b[i % (n / 3)],
+                                      x * b[0],
+                                      Wide{a[i]} * b[i],
+                                      a[i] * longest,
+                                      x * (Wide{5} << 64 | longest) - y,
+                                      x * b[i % (n / 3)] + y * a[i % (n / 3)] + z};
+        for (std::size_t k = 0; k < kinds; ++k)
             same = same && (Wide{high[k][i]} << 64 | low[k][i]) == expected[k];
     }
     CHECK(same);
@@ -453,6 +475,38 @@ void words_that_are_chosen() {
         same = same && less[i] == above && equal[i] == (number[i] == 0 ? all | one : std::uint64_t{1} << number[i]);
     }
     CHECK(same);
+}
+
+// With every place in a word of a plane, and lengths that are no multiple of a register.
+void bits_of_the_provider() {
+    for (const std::size_t n : {0, 1, 7, 8, 64, 203}) {
+        const std::vector<std::uint64_t> words = random_words<std::uint64_t>(n, 1);
+        const std::vector<std::uint64_t> plane = random_words<std::uint64_t>(plane_words(n), 2);
+        const std::uint64_t ones = ~std::uint64_t{0}, key = 0x123456789abcdef1;
+        std::vector<std::uint64_t> numbers(n), hot(3 * n), planes(n), bits(n), rest(n);
+        std::vector<std::uint8_t> flags(n), packed(6 * n + 1, 0xAB);
+        for (std::size_t i = 0; i < n; ++i) {
+            numbers[i] = i % 5 == 4 ? std::uint64_t{1} << 63 | 1 : i % 5;
+            flags[i] = static_cast<std::uint8_t>(7 * i);
+        }
+        number_planes(numbers.data(), n, 3, hot.data());
+        bit_planes(words.data(), flags.data(), n, planes.data());
+        pack_bit_words(planes.data(), words.data(), key, n, 6, packed.data());
+        open_words(plane.data(), words.data(), key, n, bits.data(), rest.data());
+        CHECK(packed.back() == 0xAB);
+        bool same = true;
+        for (std::size_t i = 0; i < n; ++i) {
+            for (std::size_t v = 1; v <= 3; ++v) same = same && hot[(v - 1) * n + i] == (numbers[i] == v ? ones : 0);
+            same = same && planes[i] == ((words[i] + flags[i]) % 2 == 1 ? ones : 0);
+            const std::uint64_t sent = (planes[i] == 0 ? 0 : key) ^ words[i];
+            for (std::size_t j = 0; j < 6; ++j) same = same && packed[6 * i + j] == (sent >> 8 * j & 0xff);
+            const bool open = (plane[i / 64] >> i % 64 & 1) != 0;
+            same = same && bits[i] == (open ? ones : 0) && rest[i] == (words[i] ^ (open ? key : 0));
+        }
+        CHECK(same);
+        CHECK_THROWS(pack_bit_words(planes.data(), words.data(), key, n, 0, packed.data()), ParameterError);
+        CHECK_THROWS(pack_bit_words(planes.data(), words.data(), key, n, 9, packed.data()), ParameterError);
+    }
 }
 
 // Of known masks, so that every set's product is known, too.
@@ -494,9 +548,10 @@ int main() {
     check::run_on_all_levels("layers_multiply_shares", layers_multiply_shares);
     check::run_on_all_levels("wide_products_keep_their_upper_words", wide_products_keep_their_upper_words);
     check::run_on_all_levels("sums_of_polynomials", sums_of_polynomials);
-    check::run("numbers_of_two_words", numbers_of_two_words);
-    check::run("words_that_are_chosen", words_that_are_chosen);
-    check::run("products_of_opened_bits", products_of_opened_bits);
+    check::run_on_all_levels("numbers_of_two_words", numbers_of_two_words);
+    check::run_on_all_levels("words_that_are_chosen", words_that_are_chosen);
+    check::run_on_all_levels("bits_of_the_provider", bits_of_the_provider);
+    check::run_on_all_levels("products_of_opened_bits", products_of_opened_bits);
     check::run("words_without_gaps", words_without_gaps);
     check::run("patches_and_back", patches_and_back);
     check::run_on_all_levels("key_streams_are_the_cipher", key_streams_are_the_cipher);

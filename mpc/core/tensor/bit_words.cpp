@@ -1,79 +1,73 @@
 // Comparisons on shared bits; see bit_words.hpp. Blocks are so short that all rows of one stay in the first level of
-// the cache. Masks come from differences, for which every instruction set has vectors of 64-bit words.
+// the cache.
 #include "core/tensor/bit_words.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <string>
 
 #include "core/base/block.hpp"
+#include "core/base/error.hpp"
+#include "core/tensor/kernels.hpp"
 
 namespace mpc::tensor {
-namespace {
-
-constexpr std::size_t kBlock = 128;
-
-// All ones where x is zero, and zeros where it is 1 to 2^63.
-MPC_INLINE std::uint64_t where_zero(std::uint64_t x) { return std::uint64_t{0} - ((x - 1) >> 63); }
-
-// All ones where x < y, for numbers below 2^63.
-MPC_INLINE std::uint64_t where_less(std::uint64_t x, std::uint64_t y) { return std::uint64_t{0} - ((x - y) >> 63); }
-
-using Row = std::uint64_t[kBlock];
-
-// Rows of 2^k sets become rows of half as many, with one more factor in each. `sets` may be `halves`.
-template <class Sets>
-void fold(const Sets& sets, std::size_t count, const std::uint64_t* opened, std::size_t size, Row* halves) {
-    for (std::size_t s = 0; 2 * s < count; ++s) {
-        const std::uint64_t *without = sets[2 * s], *with = sets[2 * s + 1];
-        for (std::size_t i = 0; i < size; ++i) halves[s][i] = (opened[i] & without[i]) ^ with[i];
-    }
-}
-
-}  // namespace
 
 void chosen_words(const std::uint64_t* table, std::size_t rows, std::size_t n, const std::uint64_t* number,
                   std::uint64_t one, std::uint64_t* less, std::uint64_t* equal) {
-    for (std::size_t first = 0; first < n; first += kBlock) {
-        const std::size_t size = std::min(kBlock, n - first);
-        const std::uint64_t* const c = number + first;
-        std::uint64_t above[kBlock] = {}, same[kBlock];
-        for (std::size_t i = 0; i < size; ++i) same[i] = one & where_zero(c[i]);
-        for (std::size_t v = 1; v <= rows; ++v) {
-            const std::uint64_t* const row = table + (v - 1) * n + first;
-            for (std::size_t i = 0; i < size; ++i) {
-                above[i] ^= row[i] & where_less(c[i], v);
-                same[i] ^= row[i] & (where_zero(c[i]) | where_zero(c[i] ^ v));
-            }
-        }
-        std::copy_n(above, size, less + first);
-        std::copy_n(same, size, equal + first);
-        wipe(above, sizeof above);
-        wipe(same, sizeof same);
+    kernels().choose_words(table, rows, n, number, one, less, equal);
+}
+
+void number_planes(const std::uint64_t* number, std::size_t n, std::size_t rows, std::uint64_t* planes) {
+    for (std::size_t v = 1; v <= rows; ++v, planes += n) kernels().where_number(number, n, v, planes);
+}
+
+void bit_planes(const std::uint64_t* words, const std::uint8_t* bits, std::size_t n, std::uint64_t* planes) {
+    for (std::size_t i = 0; i < n; ++i) planes[i] = std::uint64_t{0} - ((words[i] ^ bits[i]) & 1);
+}
+
+void pack_bit_words(const std::uint64_t* planes, const std::uint64_t* words, std::uint64_t key, std::size_t n,
+                    std::size_t bytes, std::uint8_t* packed) {
+    if (bytes < 1 || bytes > sizeof key)
+        throw ParameterError("packed bits: expected words of 1 to 8 bytes, found " + std::to_string(bytes));
+    const unsigned unused = static_cast<unsigned>(8 * (sizeof key - bytes));
+    const std::uint64_t mask = ~std::uint64_t{0} >> unused;
+    const std::size_t roomy = n < sizeof key ? 0 : n - (sizeof key - 1);
+    std::size_t i = 0;
+    for (; i < roomy; ++i, packed += bytes) {  // the zeros above a word are where the next one goes
+        const std::uint64_t word = ((planes[i] & key) ^ words[i]) & mask;
+        std::memcpy(packed, &word, sizeof word);
     }
+    for (; i < n; ++i, packed += bytes) {
+        const std::uint64_t word = (planes[i] & key) ^ words[i];
+        std::memcpy(packed, &word, bytes);
+    }
+}
+
+void open_words(const std::uint64_t* plane, const std::uint64_t* words, std::uint64_t one, std::size_t n,
+                std::uint64_t* bits, std::uint64_t* rest) {
+    kernels().open_words(plane, words, one, n, bits, rest);
 }
 
 void bit_products(const BitShares& shares, const std::vector<BitTerm>& terms, std::size_t n, std::size_t outs,
                   std::uint64_t* out) {
-    Row sets[std::size_t{1} << (kMostFactors - 1)], ones;
-    std::fill_n(ones, kBlock, shares.one);
+    const auto add_term = kernels().add_bit_term;
+    BitRow sets[std::size_t{1} << (kMostFactors - 1)], ones;
+    std::fill_n(ones, kBitRow, shares.one);
     const std::uint64_t* rows[std::size_t{1} << kMostFactors];
-    for (std::size_t first = 0; first < n; first += kBlock) {
-        const std::size_t size = std::min(kBlock, n - first);
+    const std::uint64_t* opened[kMostFactors];
+    for (std::size_t first = 0; first < n; first += kBitRow) {
+        const std::size_t size = std::min(kBitRow, n - first);
         for (std::size_t j = 0; j < outs; ++j) std::fill_n(out + j * n + first, size, std::uint64_t{0});
         for (const BitTerm& term : terms) {
-            std::size_t count = term.rows.size();
+            const std::size_t count = term.rows.size();
             for (std::size_t s = 0; s < count; ++s) {
                 const std::size_t place = term.rows[s];
                 rows[s] = place == 0                  ? ones
                           : place <= shares.mask_rows ? shares.masks + (place - 1) * n + first
                                                       : shares.dealt + (place - 1 - shares.mask_rows) * n + first;
             }
-            fold(rows, count, shares.opened + term.factors[0] * n + first, size, sets);
-            for (std::size_t j = 1; j < term.factors.size(); ++j) {
-                count /= 2;
-                fold(sets, count, shares.opened + term.factors[j] * n + first, size, sets);
-            }
-            std::uint64_t* const sum = out + term.out * n + first;
-            for (std::size_t i = 0; i < size; ++i) sum[i] ^= sets[0][i];
+            for (std::size_t j = 0; j < term.factors.size(); ++j) opened[j] = shares.opened + term.factors[j] * n + first;
+            add_term(rows, opened, term.factors.size(), size, sets, out + term.out * n + first);
         }
     }
     wipe(sets, sizeof sets);

@@ -16,6 +16,21 @@ namespace mpc::tensor {
 void chosen_words(const std::uint64_t* table, std::size_t rows, std::size_t n, const std::uint64_t* number,
                   std::uint64_t one, std::uint64_t* less, std::uint64_t* equal);
 
+// planes[(v - 1) * n + i] is all ones where number[i] is v, for v = 1 to `rows`, and zero elsewhere.
+void number_planes(const std::uint64_t* number, std::size_t n, std::size_t rows, std::uint64_t* planes);
+
+// planes[i] is all ones where the lowest bits of words[i] and bits[i] differ, and zero elsewhere.
+void bit_planes(const std::uint64_t* words, const std::uint8_t* bits, std::size_t n, std::uint64_t* planes);
+
+// Writes the lowest `bytes` bytes of each (planes[i] & key) ^ words[i], 1 to 8, the least significant first.
+void pack_bit_words(const std::uint64_t* planes, const std::uint64_t* words, std::uint64_t key, std::size_t n,
+                    std::size_t bytes, std::uint8_t* packed);
+
+// Of a plane that holds 64 bits a word: bits[i] is all ones where its bit i is one, and zero elsewhere, and rest[i] is
+// words[i] ^ (bits[i] & one).
+void open_words(const std::uint64_t* plane, const std::uint64_t* words, std::uint64_t one, std::size_t n,
+                std::uint64_t* bits, std::uint64_t* rest);
+
 // A product of bits d ^ a, one for each factor, with d open and shares of all products of the a. Set number s of the
 // factors has factor j where bit j of s is one. rows[s] is the place of its product's share in this order: the share of
 // a one, which is the product of none, then all masks, then all that was dealt.

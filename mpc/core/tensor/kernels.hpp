@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/tensor/bit_words.hpp"
 #include "core/tensor/matmul.hpp"
 #include "core/tensor/planes.hpp"
+#include "core/tensor/wide.hpp"
 
 namespace mpc::tensor {
 
@@ -32,19 +34,37 @@ inline std::size_t pairs_of(std::size_t k) { return k / 2 + k % 2; }
 inline std::size_t panel_words(std::size_t width, std::size_t k) { return width * (1 + 2 * pairs_of(k)); }
 
 // What is left of products of words when their lower words are known (wide.cpp). A word e of the left matrix is
-// e = low + high, with the lower 32 bits in low, and top = high / 2^32.
-struct WideFactor {
-    double low, high;
-    std::uint64_t top;
+// e = low + high, with the lower 32 bits in low, and top = high / 2^32. A word b of the right one is split likewise.
+constexpr std::size_t kMostWideSums = 64;
+struct WideSums {  // of a tile, row after row: sums over k of low b + high b_low, rounded, and of top b_top mod 2^64
+    double rest[kMostWideSums];
+    std::uint64_t top[kMostWideSums];
 };
-constexpr std::size_t kWideRows = 4, kWideColumns = 4;  // of a tile
-// For a word b of the right matrix, likewise split, the sums over k of low b + high b_low, rounded, and those of
-// top b_top mod 2^64. The factors' rows are `depth` apart. The panel has for each k four b, four b_low and four b_top.
-struct WideSums {
-    double rest[kWideRows][kWideColumns];
-    std::uint64_t top[kWideRows][kWideColumns];
+struct WideKernel {
+    std::size_t rows, columns;  // of a tile, of no more than kMostWideSums entries
+    // Copy up to `rows` rows of a into 3 * rows * depth doubles, for each row all low, all high and all top. Copy up to
+    // `columns` columns of b into 3 * columns * depth doubles, for each k all b, all b_low and all b_top. What is missing
+    // is zero. A top is a word in the place of a double.
+    void (*pack_left)(const Matrix<const std::uint64_t>& a, double* panel);
+    void (*pack_right)(const Matrix<const std::uint64_t>& b, double* panel);
+    void (*tile)(const double* left, const double* right, std::size_t depth, WideSums& sums);
+    // Adds to n entries of a row the products whose sums these are and whose lower words are `lower`.
+    void (*add_row)(const double* rest, const std::uint64_t* top, const std::uint64_t* lower, std::size_t n,
+                    std::uint64_t* low, std::uint64_t* high);
 };
-using WideTile = void (*)(const WideFactor* left, const double* panel, std::size_t depth, WideSums& sums);
+
+// Loops of wide.hpp over numbers in two words.
+struct WideLoops {
+    void (*products)(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t* low,
+                     std::uint64_t* high);
+    void (*add)(const WideWords& x, const WideWords& y, std::size_t n, std::uint64_t* low, std::uint64_t* high);
+    void (*subtract)(const WideWords& x, const WideWords& y, std::size_t n, std::uint64_t* low, std::uint64_t* high);
+    void (*times)(const WideWords& x, const std::uint64_t* c, std::size_t n, std::uint64_t* low, std::uint64_t* high);
+};
+
+// What a term of bit_products in bit_words.hpp takes at a time.
+constexpr std::size_t kBitRow = 128;
+using BitRow = std::uint64_t[kBitRow];
 
 struct Kernels {
     MatmulKernel<std::uint64_t> matmul64;
@@ -59,7 +79,18 @@ struct Kernels {
     void (*field_gram)(const std::uint64_t* u, const std::uint64_t* v, const std::uint64_t* elements, std::size_t n,
                        std::uint64_t* out);
     void (*field_combined)(const std::uint64_t* bits, const std::uint64_t* table, std::size_t n, std::uint64_t* out);
-    WideTile wide_tile;  // or null, where words are multiplied one by one
+    // chosen_words of bit_words.hpp.
+    void (*choose_words)(const std::uint64_t* table, std::size_t rows, std::size_t n, const std::uint64_t* number,
+                         std::uint64_t one, std::uint64_t* less, std::uint64_t* equal);
+    // One row of number_planes of bit_words.hpp, and open_words.
+    void (*where_number)(const std::uint64_t* number, std::size_t n, std::uint64_t wanted, std::uint64_t* plane);
+    void (*open_words)(const std::uint64_t* plane, const std::uint64_t* words, std::uint64_t one, std::size_t n,
+                       std::uint64_t* bits, std::uint64_t* rest);
+    // Adds a term to `size` words of a sum. There are 2^factors sets in the order of a BitTerm, and half as much room.
+    void (*add_bit_term)(const std::uint64_t* const* sets, const std::uint64_t* const* opened, std::size_t factors,
+                         std::size_t size, BitRow* room, std::uint64_t* sum);
+    WideLoops wide;
+    const WideKernel* wide_matmul;  // or null, where words are multiplied one by one
 };
 
 // The table of the level in use (cpu::level()).
@@ -68,7 +99,6 @@ const Kernels& kernels();
 extern const Kernels kernels_portable;
 #if defined(MPC_X86_KERNELS)
 extern const Kernels kernels_avx2;
-void wide_tile_avx2(const WideFactor* left, const double* panel, std::size_t depth, WideSums& sums);
 extern const Kernels kernels_avx512;
 #endif
 

@@ -2,9 +2,11 @@
 #include <immintrin.h>
 
 #include "core/tensor/kernels.hpp"
+#include "core/tensor/bit_layers.hpp"
 #include "core/tensor/field_layers.hpp"
 #include "core/tensor/layers.hpp"
 #include "core/tensor/panels.hpp"
+#include "core/tensor/wide_layers.hpp"
 
 namespace mpc::tensor {
 namespace {
@@ -113,9 +115,9 @@ void tile32(const std::uint32_t* left, const std::uint32_t* right, std::size_t p
     }
 }
 
-}  // namespace
+constexpr std::size_t kWideRows = 4, kWideColumns = 4;
 
-void wide_tile_avx2(const WideFactor* left, const double* panel, std::size_t depth, WideSums& sums) {
+void wide_tile(const double* left, const double* right, std::size_t depth, WideSums& sums) {
     static_assert(kWideColumns == 4, "a register has four words");
     __m256d rest[kWideRows];
     __m256i top[kWideRows];
@@ -124,29 +126,35 @@ void wide_tile_avx2(const WideFactor* left, const double* panel, std::size_t dep
         rest[i] = _mm256_setzero_pd();
         top[i] = _mm256_setzero_si256();
     }
-    for (std::size_t k = 0; k < depth; ++k, panel += 12) {
-        const __m256d b = _mm256_loadu_pd(panel), b_low = _mm256_loadu_pd(panel + 4);
-        const __m256i b_top = _mm256_castpd_si256(_mm256_loadu_pd(panel + 8));
+    for (std::size_t k = 0; k < depth; ++k, ++left, right += 12) {
+        const __m256d b = _mm256_loadu_pd(right), b_low = _mm256_loadu_pd(right + 4);
+        const __m256i b_top = _mm256_castpd_si256(_mm256_loadu_pd(right + 8));
 #pragma GCC unroll 4
         for (std::size_t i = 0; i < kWideRows; ++i) {
-            const WideFactor& factor = left[i * depth + k];
-            const __m256d sum = _mm256_add_pd(_mm256_mul_pd(_mm256_set1_pd(factor.low), b),
-                                              _mm256_mul_pd(_mm256_set1_pd(factor.high), b_low));
+            const double* const row = left + 3 * i * depth;
+            const __m256d sum = _mm256_add_pd(_mm256_mul_pd(_mm256_broadcast_sd(row), b),
+                                              _mm256_mul_pd(_mm256_broadcast_sd(row + depth), b_low));
             rest[i] = _mm256_add_pd(rest[i], sum);
-            const __m256i e_top = _mm256_set1_epi64x(static_cast<long long>(factor.top));
+            const __m256i e_top = _mm256_castpd_si256(_mm256_broadcast_sd(row + 2 * depth));
             top[i] = _mm256_add_epi64(top[i], _mm256_mul_epu32(e_top, b_top));
         }
     }
 #pragma GCC unroll 4
     for (std::size_t i = 0; i < kWideRows; ++i) {
-        _mm256_storeu_pd(sums.rest[i], rest[i]);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums.top[i]), top[i]);
+        _mm256_storeu_pd(sums.rest + kWideColumns * i, rest[i]);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums.top + kWideColumns * i), top[i]);
     }
 }
+
+constexpr WideKernel wide_kernel = {kWideRows, kWideColumns, pack_wide_left<kWideRows>, pack_wide_right<kWideColumns>,
+                                    wide_tile, add_wide_row};
+
+}  // namespace
 
 const Kernels kernels_avx2 = {
     {kRows, 4 * kVectors, pack_left<std::uint64_t, kRows>, pack_right<std::uint64_t, 4 * kVectors>, tile64},
     {kRows32, 8 * kVectors, pack_left<std::uint32_t, kRows32>, pack_right<std::uint32_t, 8 * kVectors>, tile32},
-    split_planes, join_planes, and_words, multiply_words, add_chosen, add_gram, combine, wide_tile_avx2};
+    split_planes, join_planes, and_words, multiply_words, add_chosen, add_gram, combine, choose_words, where_number, open_plane_words, add_bit_term,
+    wide_loops, &wide_kernel};
 
 }  // namespace mpc::tensor

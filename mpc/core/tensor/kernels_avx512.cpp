@@ -2,9 +2,11 @@
 #include <immintrin.h>
 
 #include "core/tensor/kernels.hpp"
+#include "core/tensor/bit_layers.hpp"
 #include "core/tensor/field_layers.hpp"
 #include "core/tensor/layers.hpp"
 #include "core/tensor/panels.hpp"
+#include "core/tensor/wide_layers.hpp"
 
 namespace mpc::tensor {
 namespace {
@@ -78,9 +80,59 @@ constexpr MatmulKernel<typename L::T> matmul_kernel = {
     kRows, kVectors * 64 / sizeof(typename L::T), pack_left<typename L::T, kRows>,
     pack_right<typename L::T, kVectors * 64 / sizeof(typename L::T)>, tile<L>};
 
+// A tile is 4 x 2 vectors: 16 accumulators, six vectors of the right panel, and what is under way.
+constexpr std::size_t kWideRows = 4, kWideColumns = 16;
+
+void wide_tile(const double* left, const double* right, std::size_t depth, WideSums& sums) {
+    __m512d rest[kWideRows][2];
+    __m512i top[kWideRows][2];
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kWideRows; ++i) {
+#pragma GCC unroll 2
+        for (std::size_t j = 0; j < 2; ++j) {
+            rest[i][j] = _mm512_setzero_pd();
+            top[i][j] = _mm512_setzero_si512();
+        }
+    }
+    for (std::size_t k = 0; k < depth; ++k, ++left, right += 3 * kWideColumns) {
+        __m512d b[2], b_low[2];
+        __m512i b_top[2];
+#pragma GCC unroll 2
+        for (std::size_t j = 0; j < 2; ++j) {
+            b[j] = _mm512_loadu_pd(right + 8 * j);
+            b_low[j] = _mm512_loadu_pd(right + kWideColumns + 8 * j);
+            b_top[j] = load(right + 2 * kWideColumns + 8 * j);
+        }
+#pragma GCC unroll 4
+        for (std::size_t i = 0; i < kWideRows; ++i) {
+            const double* const row = left + 3 * i * depth;
+            const __m512d low = _mm512_set1_pd(row[0]), high = _mm512_set1_pd(row[depth]);
+            const __m512i e_top = _mm512_castpd_si512(_mm512_set1_pd(row[2 * depth]));
+#pragma GCC unroll 2
+            for (std::size_t j = 0; j < 2; ++j) {
+                rest[i][j] = _mm512_fmadd_pd(low, b[j], rest[i][j]);
+                rest[i][j] = _mm512_fmadd_pd(high, b_low[j], rest[i][j]);
+                top[i][j] = _mm512_add_epi64(top[i][j], _mm512_mul_epu32(e_top, b_top[j]));
+            }
+        }
+    }
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kWideRows; ++i) {
+#pragma GCC unroll 2
+        for (std::size_t j = 0; j < 2; ++j) {
+            _mm512_storeu_pd(sums.rest + kWideColumns * i + 8 * j, rest[i][j]);
+            store(sums.top + kWideColumns * i + 8 * j, top[i][j]);
+        }
+    }
+}
+
+constexpr WideKernel wide_kernel = {kWideRows, kWideColumns, pack_wide_left<kWideRows>, pack_wide_right<kWideColumns>,
+                                    wide_tile, add_wide_row};
+
 }  // namespace
 
 const Kernels kernels_avx512 = {matmul_kernel<Lanes64>, matmul_kernel<Lanes32>,
-                                split_planes, join_planes, and_words, multiply_words, add_chosen, add_gram, combine, wide_tile_avx2};
+                                split_planes, join_planes, and_words, multiply_words, add_chosen, add_gram, combine, choose_words, where_number, open_plane_words, add_bit_term,
+                                wide_loops_in_lanes, &wide_kernel};
 
 }  // namespace mpc::tensor

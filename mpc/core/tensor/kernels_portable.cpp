@@ -1,8 +1,10 @@
 // The kernels without any instruction set of their own.
 #include "core/tensor/kernels.hpp"
+#include "core/tensor/bit_layers.hpp"
 #include "core/tensor/field_layers.hpp"
 #include "core/tensor/layers.hpp"
 #include "core/tensor/panels.hpp"
+#include "core/tensor/wide_layers.hpp"
 
 namespace mpc::tensor {
 namespace {
@@ -34,6 +36,7 @@ constexpr MatmulKernel<T> matmul_kernel = {kRows, kBytes / sizeof(T), pack_left<
 }  // namespace
 
 const Kernels kernels_portable = {matmul_kernel<std::uint64_t>, matmul_kernel<std::uint32_t>,
-                                  split_planes, join_planes, and_words, multiply_words, add_chosen, add_gram, combine, nullptr};
+                                  split_planes, join_planes, and_words, multiply_words, add_chosen, add_gram, combine, choose_words, where_number, open_plane_words, add_bit_term,
+                                  wide_loops, nullptr};
 
 }  // namespace mpc::tensor

@@ -6,7 +6,6 @@
 #endif
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -25,6 +24,15 @@ using Words = std::vector<std::uint64_t, LargeAllocator<std::uint64_t, true>>;
 constexpr std::size_t kDepth = 512;   // of a block, so that a panel of the right matrix stays in the first level
 constexpr std::size_t kColumns = 4;   // of a panel, whose sums fill the registers
 constexpr std::size_t kHeight = 256;  // of a block of the left matrix
+
+// Products with fewer entries than this have less work than packing them for a tile would be.
+constexpr std::size_t kFewestTiled = 16;
+
+// Numbers of two words that stay in the first level of the cache.
+constexpr std::size_t kPiece = 256;
+struct alignas(64) Piece {
+    std::uint64_t low[kPiece], high[kPiece];
+};
 
 std::uint64_t entry(const Matrix<const std::uint64_t>& m, std::size_t i, std::size_t j) {
     return m.data[static_cast<std::ptrdiff_t>(i) * m.row_step + static_cast<std::ptrdiff_t>(j) * m.column_step];
@@ -90,29 +98,22 @@ void multiply_one_by_one(const Matrix<const std::uint64_t>& a, const Matrix<cons
 //
 // The tile gives R rounded, and the fast product modulo 2^64 gives its lower word exactly. So the upper word of R is
 // (R - lower word) / 2^64, rounded to the next whole number, if R is off by less than 2^63. For 256 terms R is below
-// 2^105. Each addition to it is off by at most 2^52, and the rounding of one term by less than 2^46, so that R is off
-// by less than 2^61.
+// 2^105. Each of at most 512 additions to it is off by at most 2^51, and the rounding of one term by less than 2^46, so
+// that R is off by less than 2^61.
 
 constexpr std::size_t kTileDepth = 256;
 
-// Words as doubles, without the branch on the highest bit that a conversion may have.
-MPC_INLINE double as_double(std::uint64_t word) {
-    constexpr double scale = 4294967296.0;
-    return static_cast<double>(static_cast<std::int64_t>(word >> 32)) * scale +
-           static_cast<double>(static_cast<std::int64_t>(word & 0xffffffff));
-}
-
 class TiledProduct {
 public:
-    TiledProduct(WideTile tile, const Matrix<const std::uint64_t>& a, const Matrix<const std::uint64_t>& b)
-        : tile_(tile),
+    TiledProduct(const WideKernel& kernel, const Matrix<const std::uint64_t>& a, const Matrix<const std::uint64_t>& b,
+                 std::size_t deepest)
+        : kernel_(kernel),
           a_(a),
           b_(b),
-          row_tiles_((a.rows + kWideRows - 1) / kWideRows),
-          panels_((b.columns + kWideColumns - 1) / kWideColumns) {
-        const std::size_t deepest = std::min(kTileDepth, a.columns);
-        left_.resize(row_tiles_ * kWideRows * deepest);
-        right_.resize(panels_ * 3 * kWideColumns * deepest);
+          row_tiles_((a.rows + kernel.rows - 1) / kernel.rows),
+          panels_((b.columns + kernel.columns - 1) / kernel.columns) {
+        left_.resize(row_tiles_ * 3 * kernel.rows * deepest);
+        right_.resize(panels_ * 3 * kernel.columns * deepest);
         part_.resize(a.rows * b.columns);
     }
 
@@ -123,64 +124,47 @@ public:
         right.data += static_cast<std::ptrdiff_t>(first) * b_.row_step;
         left.columns = right.rows = depth;
         matmul(left, right, {part_.data(), a_.rows, b_.columns, static_cast<std::ptrdiff_t>(b_.columns), 1});
-        pack_left(left);
-        pack_right(right);
+        pack(left, right);
         WideSums sums;
         for (std::size_t panel = 0; panel < panels_; ++panel) {
             for (std::size_t rows = 0; rows < row_tiles_; ++rows) {
-                tile_(left_.data() + rows * kWideRows * depth, right_.data() + panel * 3 * kWideColumns * depth, depth,
-                      sums);
-                add_tile(sums, rows * kWideRows, panel * kWideColumns, low, high);
+                kernel_.tile(left_.data() + rows * 3 * kernel_.rows * depth,
+                             right_.data() + panel * 3 * kernel_.columns * depth, depth, sums);
+                add_tile(sums, rows * kernel_.rows, panel * kernel_.columns, low, high);
             }
         }
         wipe(&sums, sizeof sums);
     }
 
 private:
-    void pack_left(const Matrix<const std::uint64_t>& left) {
-        WideFactor* place = left_.data();
-        for (std::size_t i = 0; i < row_tiles_ * kWideRows; ++i) {
-            for (std::size_t k = 0; k < left.columns; ++k) {
-                const std::uint64_t word = i < left.rows ? entry(left, i, k) : 0;
-                *place++ = {as_double(word & 0xffffffff), as_double(word & ~std::uint64_t{0xffffffff}), word >> 32};
-            }
+    void pack(const Matrix<const std::uint64_t>& left, const Matrix<const std::uint64_t>& right) {
+        for (std::size_t tile = 0; tile < row_tiles_; ++tile) {
+            Matrix<const std::uint64_t> rows = left;
+            rows.data += static_cast<std::ptrdiff_t>(tile * kernel_.rows) * left.row_step;
+            rows.rows = std::min(kernel_.rows, left.rows - tile * kernel_.rows);
+            kernel_.pack_left(rows, left_.data() + tile * 3 * kernel_.rows * left.columns);
         }
-    }
-
-    void pack_right(const Matrix<const std::uint64_t>& right) {
-        double* place = right_.data();
         for (std::size_t panel = 0; panel < panels_; ++panel) {
-            for (std::size_t k = 0; k < right.rows; ++k, place += 3 * kWideColumns) {
-                for (std::size_t j = 0; j < kWideColumns; ++j) {
-                    const std::size_t column = panel * kWideColumns + j;
-                    const std::uint64_t word = column < right.columns ? entry(right, k, column) : 0, top = word >> 32;
-                    place[j] = as_double(word);
-                    place[kWideColumns + j] = as_double(word & 0xffffffff);
-                    std::memcpy(&place[2 * kWideColumns + j], &top, sizeof top);
-                }
-            }
+            Matrix<const std::uint64_t> columns = right;
+            columns.data += static_cast<std::ptrdiff_t>(panel * kernel_.columns) * right.column_step;
+            columns.columns = std::min(kernel_.columns, right.columns - panel * kernel_.columns);
+            kernel_.pack_right(columns, right_.data() + panel * 3 * kernel_.columns * right.rows);
         }
     }
 
     void add_tile(const WideSums& sums, std::size_t row, std::size_t column, std::uint64_t* low, std::uint64_t* high) {
-        constexpr double word = 18446744073709551616.0;  // 2^64
-        for (std::size_t i = 0; i < std::min(kWideRows, a_.rows - row); ++i) {
-            for (std::size_t j = 0; j < std::min(kWideColumns, b_.columns - column); ++j) {
-                const std::size_t place = (row + i) * b_.columns + column + j;
-                const std::uint64_t lower = part_[place];
-                const double upper = (sums.rest[i][j] - as_double(lower)) / word + 0.5;
-                low[place] += lower;
-                high[place] += sums.top[i][j] + static_cast<std::uint64_t>(static_cast<std::int64_t>(upper)) +
-                               static_cast<std::uint64_t>(low[place] < lower);
-            }
+        const std::size_t width = std::min(kernel_.columns, b_.columns - column);
+        for (std::size_t i = 0; i < std::min(kernel_.rows, a_.rows - row); ++i) {
+            const std::size_t place = (row + i) * b_.columns + column, start = i * kernel_.columns;
+            kernel_.add_row(sums.rest + start, sums.top + start, part_.data() + place, width, low + place,
+                            high + place);
         }
     }
 
-    const WideTile tile_;
+    const WideKernel& kernel_;
     const Matrix<const std::uint64_t> a_, b_;
     const std::size_t row_tiles_, panels_;
-    std::vector<WideFactor, LargeAllocator<WideFactor, true>> left_;
-    std::vector<double, LargeAllocator<double, true>> right_;
+    std::vector<double, LargeAllocator<double, true>> left_, right_;
     Words part_;
 };
 
@@ -208,52 +192,91 @@ __attribute__((target("pclmul"))) void carryless_sum_pclmul(const std::uint64_t*
 
 void wide_products(const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t* low,
                    std::uint64_t* high) {
-    for (std::size_t i = 0; i < n; ++i) {
-        const Wide product = Wide{a[i]} * b[i];
-        low[i] = static_cast<std::uint64_t>(product);
-        high[i] = static_cast<std::uint64_t>(product >> 64);
-    }
+    kernels().wide.products(a, b, n, low, high);
 }
 
 void matmul_wide(const Matrix<const std::uint64_t>& a, const Matrix<const std::uint64_t>& b, std::uint64_t* low,
-                 std::uint64_t* high) {
+                 std::uint64_t* high, bool adds) {
     if (a.columns != b.rows) throw LengthError("matrix product, rows of the right matrix", a.columns, b.rows);
-    std::fill_n(low, a.rows * b.columns, std::uint64_t{0});
-    std::fill_n(high, a.rows * b.columns, std::uint64_t{0});
-    const WideTile tile = kernels().wide_tile;
-    if (tile == nullptr) {
+    if (!adds) {
+        std::fill_n(low, a.rows * b.columns, std::uint64_t{0});
+        std::fill_n(high, a.rows * b.columns, std::uint64_t{0});
+    }
+    const WideKernel* const kernel = kernels().wide_matmul;
+    if (kernel == nullptr || a.rows * b.columns < kFewestTiled) {
         multiply_one_by_one(a, b, low, high);
         return;
     }
-    TiledProduct product(tile, a, b);
-    for (std::size_t first = 0; first < a.columns; first += kTileDepth)
-        product.add_block(first, std::min(kTileDepth, a.columns - first), low, high);
+    const std::size_t blocks = std::max<std::size_t>(1, (a.columns + kTileDepth - 1) / kTileDepth);
+    const std::size_t deepest = (a.columns + blocks - 1) / blocks;
+    TiledProduct product(*kernel, a, b, deepest);
+    for (std::size_t first = 0; first < a.columns; first += deepest)
+        product.add_block(first, std::min(deepest, a.columns - first), low, high);
 }
 
 void wide_add(const WideWords& x, const WideWords& y, std::size_t n, std::uint64_t* low, std::uint64_t* high) {
-    for (std::size_t i = 0; i < n; ++i) {
-        const std::uint64_t sum = x.low[i] + y.low[i];
-        low[i] = sum;
-        high[i] = x.high[i] + y.high[i] + static_cast<std::uint64_t>(sum < y.low[i]);
-    }
+    kernels().wide.add(x, y, n, low, high);
 }
 
 void wide_subtract(const WideWords& x, const WideWords& y, std::size_t n, std::uint64_t* low, std::uint64_t* high) {
-    for (std::size_t i = 0; i < n; ++i) {
-        low[i] = x.low[i] - y.low[i];
-        high[i] = x.high[i] - y.high[i] - static_cast<std::uint64_t>(x.low[i] < y.low[i]);
-    }
+    kernels().wide.subtract(x, y, n, low, high);
 }
 
 void wide_times(const WideWords& x, const std::uint64_t* c, std::size_t period, std::size_t n, std::uint64_t* low,
                 std::uint64_t* high) {
+    if (n == 0) return;
+    if (period == 1) {  // one factor for all
+        const std::uint64_t factor = c[0];
+        for (std::size_t i = 0; i < n; ++i) {
+            const Wide product = Wide{x.low[i]} * factor;
+            low[i] = static_cast<std::uint64_t>(product);
+            high[i] = static_cast<std::uint64_t>(product >> 64) + x.high[i] * factor;
+        }
+        return;
+    }
+    for (std::size_t first = 0; first < n; first += period)
+        kernels().wide.times({x.low + first, x.high + first}, c, period, low + first, high + first);
+}
+
+void wide_sum_of_products(const WideWords& x, const std::uint64_t* c, const WideWords& y, const std::uint64_t* d,
+                          const WideWords& z, std::size_t period, std::size_t n, std::uint64_t* low,
+                          std::uint64_t* high) {
+    const WideLoops& loops = kernels().wide;
+    Piece one, two, both;
     for (std::size_t first = 0; first < n; first += period) {
-        for (std::size_t i = 0; i < period; ++i) {
-            const Wide product = Wide{x.low[first + i]} * c[i];
-            low[first + i] = static_cast<std::uint64_t>(product);
-            high[first + i] = static_cast<std::uint64_t>(product >> 64) + x.high[first + i] * c[i];
+        for (std::size_t start = 0; start < period; start += kPiece) {
+            const std::size_t size = std::min(kPiece, period - start), i = first + start;
+            loops.times({x.low + i, x.high + i}, c + start, size, one.low, one.high);
+            loops.times({y.low + i, y.high + i}, d + start, size, two.low, two.high);
+            loops.add({one.low, one.high}, {two.low, two.high}, size, both.low, both.high);
+            loops.add({both.low, both.high}, {z.low + i, z.high + i}, size, low + i, high + i);
         }
     }
+    for (Piece* const piece : {&one, &two, &both}) wipe(piece, sizeof *piece);
+}
+
+void wide_macs(const WideWords& x, const std::uint64_t key[2], const WideWords& y, std::size_t n, std::uint64_t* low,
+               std::uint64_t* high) {
+    const WideLoops& loops = kernels().wide;
+    Piece keys, products;
+    std::fill_n(keys.low, kPiece, key[0]);
+    for (std::size_t i = 0; i < n; i += kPiece) {
+        const std::size_t size = std::min(kPiece, n - i);
+        loops.times({x.low + i, x.high + i}, keys.low, size, products.low, products.high);
+        for (std::size_t j = 0; j < size; ++j) products.high[j] += x.low[i + j] * key[1];
+        loops.subtract({products.low, products.high}, {y.low + i, y.high + i}, size, low + i, high + i);
+    }
+    wipe(&keys, sizeof keys);
+    wipe(&products, sizeof products);
+}
+
+void wide_keyed(const std::uint64_t* x, std::uint64_t key, std::size_t n, std::uint64_t* low, std::uint64_t* high) {
+    const WideLoops& loops = kernels().wide;
+    std::uint64_t keys[kPiece];
+    std::fill_n(keys, kPiece, key);
+    for (std::size_t i = 0; i < n; i += kPiece)
+        loops.products(x + i, keys, std::min(kPiece, n - i), low + i, high + i);
+    wipe(keys, sizeof keys);
 }
 
 void wide_sum(const std::uint64_t* c, const std::uint64_t* low, const std::uint64_t* high, std::size_t n,

@@ -10,6 +10,38 @@
 
 namespace mpc::tensor {
 
+namespace {
+
+// Words of whole bytes, each written with the zeros above it, over which the next one goes. Near the end there is no
+// room for those.
+void pack_bytes(const std::uint64_t* words, std::size_t count, unsigned bits, std::uint8_t* packed) {
+    const std::uint64_t mask = ~std::uint64_t{0} >> (64 - bits);
+    const std::size_t width = bits / 8, roomy = count < 8 ? 0 : count - 7;
+    std::size_t i = 0;
+    for (; i < roomy; ++i, packed += width) {
+        const std::uint64_t word = words[i] & mask;
+        std::memcpy(packed, &word, sizeof word);
+    }
+    for (; i < count; ++i, packed += width) std::memcpy(packed, &words[i], width);
+}
+
+void unpack_bytes(const std::uint8_t* packed, std::size_t count, unsigned bits, std::uint64_t* words) {
+    const std::uint64_t mask = ~std::uint64_t{0} >> (64 - bits);
+    const std::size_t width = bits / 8, roomy = count < 8 ? 0 : count - 7;
+    std::size_t i = 0;
+    for (; i < roomy; ++i, packed += width) {
+        std::uint64_t word;
+        std::memcpy(&word, packed, sizeof word);
+        words[i] = word & mask;
+    }
+    for (; i < count; ++i, packed += width) {
+        words[i] = 0;
+        std::memcpy(&words[i], packed, width);
+    }
+}
+
+}  // namespace
+
 std::size_t packed_bytes(std::size_t count, unsigned bits) {
     if (bits < 1 || bits > 64)
         throw ParameterError("packed words: expected words of 1 to 64 bits, found " + std::to_string(bits));
@@ -21,6 +53,10 @@ std::size_t packed_bytes(std::size_t count, unsigned bits) {
 
 void pack_words(const std::uint64_t* words, std::size_t count, unsigned bits, std::uint8_t* packed) {
     (void)packed_bytes(count, bits);
+    if (bits % 8 == 0) {
+        pack_bytes(words, count, bits, packed);
+        return;
+    }
     const std::uint64_t mask = ~std::uint64_t{0} >> (64 - bits);
     std::uint64_t pending = 0;  // the last `filled` bits, fewer than 64, that are not yet written
     unsigned filled = 0;
@@ -43,6 +79,10 @@ void pack_words(const std::uint64_t* words, std::size_t count, unsigned bits, st
 void unpack_words(ByteView packed, std::size_t count, unsigned bits, std::uint64_t* words) {
     const std::size_t size = packed_bytes(count, bits);
     if (packed.size() != size) throw LengthError("bytes of packed words", size, packed.size());
+    if (bits % 8 == 0) {
+        unpack_bytes(packed.data(), count, bits, words);
+        return;
+    }
     const std::size_t padding = 8 * size - count * bits;
     if (padding > 0 && packed[size - 1] >> (8 - padding) != 0)
         throw MalformedError("expected zero padding after packed words, found other bits");

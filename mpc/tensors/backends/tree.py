@@ -100,8 +100,11 @@ class _Nodes:
         masks = party.dealing.mask_planes((len(self.factors), count, size))
 
         def made() -> Words:
-            by_name = dict(zip(self.factors, masks, strict=True))
-            return np.stack([np.bitwise_and.reduce([by_name[name] for name in product]) for product in products])
+            found = np.empty((len(products), count, size), dtype=np.uint64)
+            by_names: dict[Factors, Words] = {(name,): mask for name, mask in zip(self.factors, masks, strict=True)}
+            for product, row in zip(products, found, strict=True):  # each stands behind those of fewer of its factors
+                by_names[product] = np.bitwise_and(by_names[product[:-1]], by_names[product[-1:]], out=row)
+            return found
 
         dealt = party.dealing.deal_planes((len(products), count, size), made)
         self.masks = masks
@@ -110,8 +113,9 @@ class _Nodes:
 
     def masked(self, less: Words, equal: Words) -> Words:
         """Return this party's shares of what is opened, from `(nodes, members, words)` shares."""
-        bits = np.stack([(less if name[0] == "l" else equal)[:, int(name[1])] for name in self.factors])
-        bits ^= self.masks
+        bits = np.empty(self.masks.shape, dtype=np.uint64)
+        for name, mask, row in zip(self.factors, self.masks, bits, strict=True):
+            np.bitwise_xor((less if name[0] == "l" else equal)[:, int(name[1])], mask, out=row)
         return bits
 
     def results(self, opened: Words, less: Words) -> tuple[Words, Words | None]:

@@ -164,6 +164,22 @@ def test_wide_products_of_extremes_are_exact(depth: int) -> None:
             assert (low.astype(object) + (high.astype(object) << 64) == expected).all()
 
 
+@pytest.mark.parametrize(("rows", "depth", "columns"), [(4, 256, 16), (9, 300, 33), (1, 2000, 1), (3, 511, 5)])
+def test_wide_products_are_added_to_what_is_there(rows: int, depth: int, columns: int) -> None:
+    a, b = random_words((2, rows, depth), 1), random_words((depth, columns), 2)
+    a[0], b[:, ::2] = 2**64 - 1, 2**64 - 1
+    out = random_words((2, 2, rows, columns), 3)
+    before = out[0].astype(object) + (out[1].astype(object) << 64)
+    assert _core.matmul_wide(a, b, out) is out
+    expected = (before + a.astype(object) @ b.astype(object)) % 2**128
+    assert (out[0].astype(object) + (out[1].astype(object) << 64) == expected).all()
+    square = random_words((2, rows, rows))
+    with pytest.raises(ParameterError, match="apart from that of a"):
+        _core.matmul_wide(square[1], random_words((rows, rows)), square)
+    with pytest.raises(ParameterError, match="out: expected shape"):
+        _core.matmul_wide(a, b, out[0])
+
+
 def test_layouts_of_the_factors_of_wide_products_do_not_matter() -> None:
     a, b = random_words((6, 9), 1), random_words((9, 5), 2)
     expected = _core.matmul_wide(a, b)
@@ -210,8 +226,33 @@ def test_numbers_of_two_words_are_added_and_multiplied_as_plain_integers(shape: 
         assert (found[0] + found[1] * 2**64 == x * factors.astype(object) % 2**128).all()
 
 
+def plain(low: Words, high: Words) -> Words:
+    return low.astype(object) + high.astype(object) * 2**64
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (2, 3, 5), (2, 1001)])
+def test_numbers_and_their_macs_are_those_of_plain_integers(shape: tuple[int, ...]) -> None:
+    words = [random_words(shape, seed) for seed in range(8)]
+    for each in words:
+        each.reshape(-1)[:1] = 2**64 - 1
+    x, y, z = (plain(*words[place : place + 2]) for place in (0, 2, 4))
+    c, d = words[6:]
+    found = _core.wide_sum_of_products(*words[:2], c, *words[2:4], d, *words[4:6])
+    assert np.all(plain(*found) == (x * c.astype(object) + y * d.astype(object) + z) % 2**128)
+    found = _core.wide_macs(*words[:2], 2**64 - 1, 3, *words[2:4])
+    assert np.all(plain(*found) == (x * (3 * 2**64 + 2**64 - 1) - y) % 2**128)
+    for first in (True, False):
+        low, high = _core.wide_public(c, 2**64 - 59, first)
+        assert np.all(plain(low[0], high[0]) == (c.astype(object) if first else 0))
+        assert np.all(plain(low[1], high[1]) == c.astype(object) * (2**64 - 59))
+
+
 def test_numbers_of_two_words_that_are_refused() -> None:
     words = random_words((2, 3))
+    with pytest.raises(ParameterError, match=r"low: expected shape \(2, 3\) as that of a, found \(3, 2\)"):
+        _core.wide_macs(words, words, 1, 2, words.reshape(3, 2), words)
+    with pytest.raises(ParameterError, match=r"other_factors: expected shape \(2, 3\) as that of a, found \(3, 2\)"):
+        _core.wide_sum_of_products(words, words, words, words, words, words.reshape(3, 2), words, words)
     with pytest.raises(ParameterError, match=r"other_high: expected shape \(2, 3\) as that of a, found \(3, 2\)"):
         _core.wide_add(words, words, words, words.reshape(3, 2))
     for wrong in (words.reshape(3, 2), words[:1], random_words((2,)), random_words((1, 2, 3))):
@@ -239,6 +280,37 @@ def test_words_that_cannot_be_chosen_are_refused() -> None:
         _core.chosen_words(table, np.array([0, 1, 4, 0], dtype=np.uint64), 1)
     with pytest.raises(ParameterError, match=r"found shape \(3, 4\) beside \(3,\)"):
         _core.chosen_words(table, np.zeros(3, dtype=np.uint64), 1)
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 1003])
+def test_bits_of_the_provider_and_their_openings(n: int) -> None:
+    words, key = random_words((n,), 1), 2**48 - 3
+    ones, none = np.uint64(2**64 - 1), np.uint64(0)
+    numbers = words % np.uint64(5)
+    hot = _core.number_planes(numbers, 3)
+    assert (hot == np.where(numbers == np.arange(1, 4)[:, None], ones, none)).all()
+    flags = random_words((n,), 2).view(np.uint8)[:n]
+    planes = _core.bit_planes(words, flags)
+    assert (planes == np.where((words ^ flags) & np.uint64(1), ones, none)).all()
+    packed = _core.pack_bit_words(planes, words, key, 6)
+    assert packed == _core.pack_words((planes & np.uint64(key)) ^ words, 48)
+    plane = _core.planes_of_words(words, 1)[0]
+    bits, rest = _core.open_words(plane, words, key)
+    assert (bits == np.where(words & np.uint64(1), ones, none)).all()
+    assert (rest == words ^ (bits & np.uint64(key))).all()
+
+
+def test_bits_of_the_provider_that_are_refused() -> None:
+    words = random_words((65,))
+    with pytest.raises(ProtocolError, match="bits: expected 65, found 64"):
+        _core.bit_planes(words, np.zeros(64, dtype=np.uint8))
+    with pytest.raises(ProtocolError, match="words: expected 65, found 64"):
+        _core.pack_bit_words(words, words[:64], 1, 6)
+    for wrong in (0, 9):
+        with pytest.raises(ParameterError, match=f"expected words of 1 to 8 bytes, found {wrong}"):
+            _core.pack_bit_words(words, words, 1, wrong)
+    with pytest.raises(ProtocolError, match="words of the plane: expected 2, found 1"):
+        _core.open_words(words[:1], words, 1)
 
 
 def test_products_of_opened_bits_are_refused_where_a_place_is_not_there() -> None:

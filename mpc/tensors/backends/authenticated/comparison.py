@@ -21,7 +21,7 @@ from math import prod
 
 import numpy as np
 
-from mpc._core import chosen_words
+from mpc._core import chosen_words, number_planes
 from mpc.errors import OrderError
 from mpc.ring import Words
 from mpc.tensors.backends import tree
@@ -91,8 +91,7 @@ def _numbers(words: Words, bits: int) -> Iterator[tuple[int, Words]]:
 def _deal(party: MacParty, secret: Words, bits: int, *, top: bool) -> None:
     """Deal, as the provider, what :func:`_less_than` takes."""
     for largest, number in _numbers(secret, bits):
-        some = np.arange(1, largest + 1, dtype=np.uint64)[:, None]
-        party.dealing.deal_planes((largest, secret.size), partial(_planes_where, some, number))
+        party.dealing.deal_planes((largest, secret.size), partial(number_planes, number, largest))
     if top:
         high = (secret >> np.uint64(bits)) & _ONE
         party.dealing.deal_planes((secret.size,), partial(_planes_where, _ONE, high))

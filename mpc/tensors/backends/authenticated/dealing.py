@@ -23,14 +23,15 @@ from math import prod
 
 import numpy as np
 
+from mpc._core import bit_planes, pack_bit_words, wide_macs
 from mpc.channels.frames import Channel
 from mpc.errors import OrderError
 from mpc.ring import Words
 from mpc.tensors.backends.authenticated.values import Dealt
-from mpc.tensors.backends.authenticated.wide import Wide, add, subtract, times
+from mpc.tensors.backends.authenticated.wide import Wide, add, subtract
 from mpc.tensors.backends.dealing import Dealing, Given, Taken, draw
 from mpc.tensors.backends.interface import Shape
-from mpc.tensors.backends.kernels import KeyStream
+from mpc.tensors.backends.kernels import KeyStream, whole
 from mpc.tensors.network import from_wire, to_wire, wire_size
 
 BIT_WORD = 48
@@ -80,48 +81,54 @@ class MacGiven(Given, MacDealing):
     def authentic(self, shape: Shape, make: Callable[[], Words]) -> Dealt:
         self._count(shape)
         made = np.asarray(make())
-        rest, macs = made, []
-        known_low, high = np.zeros_like(made), draw(self._streams[-1], shape, 64)
-        for stream in self._streams[:-1]:
+        high = draw(self._streams[-1], shape, 64)
+        known_low, macs = np.zeros_like(high), []
+        for place, stream in enumerate(self._streams[:-1]):
             theirs = draw(stream, (2, 2, *shape), 64)
-            known_low, high = add(known_low, high, theirs[0, 0], theirs[1, 0])
-            rest = rest - theirs[0, 0]
+            if place == 0:
+                known_low, high = theirs[0, 0], high + theirs[1, 0]
+            else:
+                known_low, high = add(known_low, high, theirs[0, 0], theirs[1, 0])
             macs.append((theirs[0, 1], theirs[1, 1]))
-        low, high = add(known_low, high, rest, np.zeros_like(rest))
+        rest = np.asarray(made - known_low)
+        high = high + (made < known_low)  # the carry of known_low + rest
         self._parts.append(to_wire(rest, 64))
-        self._send_macs(low, high, macs)
+        self._send_macs(made, high, macs)
         return Dealt(value=made)
 
     def _send_macs(self, low: Words, high: Words, macs: Sequence[tuple[Words, Words]]) -> None:
         """Send the last party its shares of the MACs of numbers, of which the others have these."""
-        mac_low, mac_high = times(low, high, self._key_low)
-        mac_high = mac_high + low * self._key_high
-        for theirs in macs:
+        first, *rest = macs
+        low, high, less_low, less_high = (np.asarray(half, order="C") for half in (low, high, *first))
+        mac_low, mac_high = wide_macs(low, high, int(self._key_low), int(self._key_high), less_low, less_high)
+        for theirs in rest:
             mac_low, mac_high = subtract(mac_low, mac_high, *theirs)
         self._parts += [to_wire(mac_low, 64), to_wire(mac_high, 64)]
 
     def mask_planes(self, shape: Shape) -> Words:
         """Return uniform bits, each in a word that is all zeros or all ones."""
-        bits = draw(self._streams[-1], shape, 1)
-        words = [draw(stream, shape, BIT_WORD) for stream in self._streams[:-1]]
-        for word in words:
-            bits = bits ^ word
-        planes: Words = np.uint64(0) - (bits & np.uint64(1))
-        self._send_words(planes, words)
+        bits = self._streams[-1].words((prod(shape) + 7) // 8).view(np.uint8)[: prod(shape)]
+        others = self._others_words(shape)
+        planes = bit_planes(others, bits)
+        self._send_words(planes, others)
         return planes
 
     def deal_planes(self, shape: Shape, make: Callable[[], Words]) -> Words:
         """Return what the provider makes: bits, each in a word that is all zeros or all ones."""
         self._count(shape)
         made = make()
-        self._send_words(made, [draw(stream, shape, BIT_WORD) for stream in self._streams[:-1]])
+        self._send_words(whole(made), self._others_words(shape))
         return made
 
-    def _send_words(self, planes: Words, words: Sequence[Words]) -> None:
-        rest = planes & self._bit_key
-        for word in words:
-            rest ^= word
-        self._parts.append(to_wire(rest, BIT_WORD))
+    def _others_words(self, shape: Shape) -> Words:
+        """Return the XOR of the words of all but the last party, with more bits above them, which do not leave."""
+        words = self._streams[0].words(shape)
+        for stream in self._streams[1:-1]:
+            stream.exclusive_or_into(words)
+        return words
+
+    def _send_words(self, planes: Words, others: Words) -> None:
+        self._parts.append(memoryview(pack_bit_words(planes, others, int(self._bit_key), BIT_WORD // 8)))
 
     def __repr__(self) -> str:
         return "MacGiven(<hidden>)"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mpc._core import open_words
 from mpc.errors import OrderError, ParameterError
 from mpc.randomness import RoleRandomness
 from mpc.ring import Words
@@ -19,7 +20,7 @@ from mpc.tensors.backends.authenticated.wide import Wide
 from mpc.tensors.backends.comparison import joined, parted
 from mpc.tensors.backends.dealing import shapes_in_label
 from mpc.tensors.backends.interface import Shape
-from mpc.tensors.backends.kernels import from_plane, to_planes
+from mpc.tensors.backends.kernels import to_planes, whole
 from mpc.tensors.network import Network, Part, from_wire, to_wire
 
 MOST_PENDING = 1 << 26
@@ -135,8 +136,8 @@ class MacParty:
         words = joined([part.shares for part in parts])
         (opened,) = self.network.open(label, self.others, [Part(to_planes(words, 1), planes=True)])
         self.pending.saw(to_wire(opened, 64))
-        bits = np.uint64(0) - from_plane(opened.reshape(-1), words.size)
-        self.pending.add_bits(words ^ (bits & self.one))
+        bits, rest = open_words(whole(opened.reshape(-1)), words, int(self.one))
+        self.pending.add_bits(rest)
         self._check_in_time()
         return parted(bits, [part.shares.shape for part in parts])
 

@@ -149,8 +149,8 @@ def _multiplied(party: MacParty, x: Value, y: Value, shape: Shape) -> Value:
     for sign in (left.sign, right.sign):
         if sign is not None:
             product = product.times(sign)
-    share = party.share_of(x).times(party.known(right.opened)) + party.has(right.dealt.share).times(e) + product
-    return party.value(shape, share)
+    f, b = party.known(right.opened), party.has(right.dealt.share)
+    return party.value(shape, product.plus_products(party.share_of(x), f, b, e))
 
 
 def matmul(party: MacParty, pairs: Pairs, shapes: Sequence[Shape]) -> list[Value]:
@@ -167,6 +167,5 @@ def _matrix_product(party: MacParty, x: Value, y: Value, shape: Shape) -> Value:
     )
     if not party.computes:
         return party.value(shape, None)
-    share = party.share_of(x).before(party.known(right.opened))
-    share += party.has(right.dealt.share).after(party.known(left.opened))
-    return party.value(shape, share + party.has(c.share))
+    e, f, b = party.known(left.opened), party.known(right.opened), party.has(right.dealt.share)
+    return party.value(shape, party.has(c.share).plus_matrices(party.share_of(x), f, e, b))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mpc._core import matmul_wide, wide_add, wide_subtract, wide_times
+from mpc._core import matmul_wide, wide_add, wide_public, wide_subtract, wide_sum_of_products, wide_times
 from mpc.ring import Words
 from mpc.tensors.backends.interface import Shape
 from mpc.tensors.backends.kernels import matmul
@@ -103,13 +103,33 @@ class Wide:
         """Return matrix @ this, for a public matrix."""
         low, high = self._padded(matrix.ndim)
         product = matmul_wide(matrix, low)
-        return Wide(product[0], matmul(matrix, high, product[1].copy(), adds=True))
+        matmul(matrix, high, product[1], adds=True)
+        return Wide(product[0], product[1])
 
     def before(self, matrix: Words) -> Wide:
         """Return this @ matrix, for a public matrix."""
         low, high = self._padded(matrix.ndim)
         product = matmul_wide(low, matrix)
-        return Wide(product[0], matmul(high, matrix, product[1].copy(), adds=True))
+        matmul(high, matrix, product[1], adds=True)
+        return Wide(product[0], product[1])
+
+    def plus_matrices(self, left: Wide, matrix: Words, other: Words, right: Wide) -> Wide:
+        """Return this + left @ matrix + other @ right, for public matrices and the shape of both products."""
+        total = np.stack((self.low, self.high))
+        low, high = left._padded(matrix.ndim)
+        matmul_wide(low, matrix, total)
+        matmul(high, matrix, total[1], adds=True)
+        low, high = right._padded(other.ndim)
+        matmul_wide(other, low, total)
+        matmul(other, high, total[1], adds=True)
+        return Wide(total[0], total[1])
+
+    def plus_products(self, left: Wide, words: Words, right: Wide, others: Words) -> Wide:
+        """Return this + left * words + right * others, element by element, for public words. All but this broadcast."""
+        shape = self.shape
+        one, other = (np.asarray(np.broadcast_to(each, shape), order="C") for each in (words, others))
+        (x_low, x_high), (y_low, y_high), (low, high) = (each._whole(shape) for each in (left, right, self))
+        return Wide(*wide_sum_of_products(x_low, x_high, one, y_low, y_high, other, low, high))
 
     def columns(self, chosen: slice) -> Wide:
         """Return some columns of a matrix."""
@@ -137,6 +157,11 @@ class Wide:
         low, high = self._padded(len(shape))
         return np.broadcast_to(low, (2, *shape)), np.broadcast_to(high, (2, *shape))
 
+    def _whole(self, shape: Shape) -> tuple[Words, Words]:
+        """Return both words, repeated to a shape, in C order."""
+        low, high = self._broadcast(shape)
+        return np.asarray(low, order="C"), np.asarray(high, order="C")
+
     def _like(self, other: Wide) -> tuple[Words, Words]:
         return (self.low, self.high) if self.shape == other.shape else self._padded(len(other.shape))
 
@@ -151,13 +176,13 @@ class Wide:
 
 def joined(parts: list[Wide]) -> Wide:
     """Return all elements of several arrays in one row."""
+    if len(parts) == 1:
+        return parts[0].flat()
     rows = [part.flat() for part in parts]
     return Wide(np.concatenate([row.low for row in rows], axis=1), np.concatenate([row.high for row in rows], axis=1))
 
 
 def public(words: Words, key: np.uint64, *, first: bool) -> Wide:
     """Return a party's share of public words, which the first party holds. Every party has its part of their MACs."""
-    words = np.asarray(words)
-    nothing = np.zeros_like(words)
-    mac_low, mac_high = times(words, nothing, np.asarray(key))
-    return Wide(np.stack((words if first else nothing, mac_low)), np.stack((nothing, mac_high)))
+    low, high = wide_public(np.asarray(words, order="C"), int(key), first)
+    return Wide(low, high)

@@ -20,7 +20,7 @@ from math import prod
 
 import numpy as np
 
-from mpc._core import field_chosen, field_combined, field_gram, field_products
+from mpc._core import carryless_sum, field_chosen, field_combined, field_gram, field_products
 from mpc.ring import Words
 from mpc.tensors.backends.kernels import KeyStream
 from mpc.tensors.backends.replicated.masked import known
@@ -29,12 +29,14 @@ from mpc.tensors.backends.replicated_mac.guarded import Guarded
 
 ROWS = 16  # bits of a column, of which a word has four
 COLUMNS = 4
+_OVER = np.array([0x1B], dtype=np.uint64)  # what x^64 is in the field
 LARGEST_BLOCK = 1 << 16  # words of terms, after which another sum begins
 
 
 def _inner(a: Words, b: Words) -> Words:
     """Return the sum of products, as an array of one element."""
-    return np.bitwise_xor.reduce(field_products(a, b), keepdims=True)
+    low, high = carryless_sum(a, b)[:, None]
+    return np.asarray(low ^ field_products(high, _OVER))
 
 
 def _form(rho: Words, gram: Words, sigma: Words) -> Words:

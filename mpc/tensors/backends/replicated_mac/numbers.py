@@ -103,13 +103,6 @@ def _form(rho: Words, gram: Both, sigma: Words) -> Both:
     return low.reshape(1), high.reshape(1)
 
 
-def _weighed(coin: Wide, low: Words, high: Words) -> Both:
-    """Return the sum of all c (low + 2^64 high)."""
-    row = (coin[0][None], None if coin[1] is None else coin[1][None])
-    found = wide.matrix_product(row, (low[:, None], high[:, None]))
-    return found[0][0, 0], found[1][0, 0]
-
-
 class Prover:
     """This party's proof of its own claims."""
 
@@ -155,7 +148,7 @@ class Left:
         """Take in a claim."""
         sums = known(piece.left_sum)
         uppers = self._trio.stream(self._trio.after, "uppers").words(sums.shape)
-        self._total = wide.add(*self._total, *_weighed(piece.coin, sums, uppers))
+        self._total = wide.add(*self._total, *wide.inner(piece.coin, (sums, uppers)))
         self._left.add(piece.left or [])
         if self._left.count >= LARGEST_BLOCK:
             self._block()
@@ -190,7 +183,7 @@ class Right:
         """Take in a claim."""
         sums = known(piece.right_sum)
         uppers, self._uppers = self._uppers[: sums.size], self._uppers[sums.size :]
-        self._total = wide.add(*self._total, *_weighed(piece.coin, sums, uppers))
+        self._total = wide.add(*self._total, *wide.inner(piece.coin, (sums, uppers)))
         self._right.add(piece.right or [])
         if self._right.count >= LARGEST_BLOCK:
             self._block()
@@ -217,7 +210,7 @@ class Right:
             size = combined[0].size
             theirs, form = of_left[: 2 * size].reshape(2, 1, size), of_left[2 * size : 2 * size + 2]
             of_left = of_left[2 * size + 2 :]
-            met = wide.matrix_product((theirs[0], theirs[1]), (combined[0].T, combined[1].T))
+            met = wide.inner((theirs[0, 0], theirs[1, 0]), (combined[0][0], combined[1][0]))
             wanted = wide.add(*_form(rho, share, sigma), *wide.from_bytes(form))
             right &= all((one.reshape(-1) == other).all() for one, other in zip(met, wanted, strict=True))
         return right and not any(words.any() for words in total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mpc._core import matmul_wide, wide_products
+from mpc._core import matmul_wide, wide_products, wide_sum
 from mpc.ring import Words
 from mpc.tensors.backends.authenticated.wide import add, subtract, times
 from mpc.tensors.backends.kernels import matmul
@@ -14,7 +14,10 @@ Wide = tuple[Words, "Words | None"]
 """Lower and upper words. Without upper ones these are zero."""
 Both = tuple[Words, Words]
 
-__all__ = ["Both", "Wide", "add", "from_bytes", "joined", "matrix_product", "product", "scaled", "subtract", "to_bytes"]
+__all__ = [
+    "Both", "Wide", "add", "from_bytes", "inner", "joined", "matrix_product", "product", "scaled", "subtract",
+    "to_bytes",
+]  # fmt: skip
 
 
 def product(a: Words, b: Words) -> Both:
@@ -37,6 +40,14 @@ def matrix_product(left: Wide, right: Wide) -> Both:
         if one is not None and other is not None:
             upper = upper + matmul(one, other)
     return found[0], upper
+
+
+def inner(left: Wide, right: Wide) -> Both:
+    """Return the sum of the products of numbers in two rows of one length, as two arrays without dimensions."""
+    low, other = np.ascontiguousarray(left[0]), np.ascontiguousarray(right[0])
+    found = wide_sum(low, other, np.zeros_like(other) if right[1] is None else np.ascontiguousarray(right[1]))
+    upper = found[1] if left[1] is None else found[1] + np.dot(left[1], other)
+    return np.asarray(found[0]), np.asarray(upper)
 
 
 def joined(arrays: list[Wide]) -> Both:
