@@ -78,6 +78,8 @@ def measurements_of(config: CommonsConfig, provider: str, path: Path | None = No
     """
     if config.data:
         rows, notes = read_own(path or config.data.files[provider], config.asked, config.data.delimiter)
+        if notes and config.dp_noise_scale is not None:
+            notes = (*notes, "these counts have no noise, so they are for this provider alone")
         return Measured(tuple(rows), tuple(f"{provider}: {note}" for note in notes))
     place = config.names["clinics"].index(provider)
     return Measured(tuple(clinics.measurements(config.clinics, config.records_each, config.seed)[place]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ def plan(config: CommonsConfig, run: Run) -> Plan:
         ready_first=tuple(serving),
         tolerates=_tolerated(config, reports),
         grace_s=10.0,
-        notes=(*_notes(config), *_of_owners(config, found), *asking.privacy),
+        notes=(*_notes(config), *(note for one in found for note in one.notes), *asking.privacy),
     )
 
 
@@ -206,14 +206,6 @@ def _notes(config: CommonsConfig) -> tuple[str, ...]:
     ]
     notes += [f"{name} {_does(kind)}, as configured" for name, kind in config.faults.items()]
     return tuple(notes)
-
-
-def _of_owners(config: CommonsConfig, found: Sequence[measured.Measured]) -> tuple[str, ...]:
-    """Return what was done to providers' values, in counts."""
-    notes = tuple(note for one in found for note in one.notes)
-    if notes and config.dp_noise_scale is not None:
-        return (*notes, "these counts of values have no noise, so they are for the providers alone")
-    return notes
 
 
 def _privacy(config: CommonsConfig, founding: Founding, functions: tuple[str, ...]) -> tuple[str, ...]:

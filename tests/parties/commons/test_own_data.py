@@ -106,6 +106,8 @@ def test_values_outside_go_to_the_bound_or_are_dropped_as_agreed_and_are_counted
         "a: 2 of 3 values of stay beyond 0 to 60 are moved to the nearer bound",
         "a: 1 of 3 values of stay go to the nearest step of 0.5",
     )
+    noisy = measured.measurements_of(config(tmp_path, clamped, dp_noise_scale=5.0), "a")
+    assert noisy.notes == (*found.notes, "a: these counts have no noise, so they are for this provider alone")
     (function,) = (one.function for one in config(tmp_path, [AGE | {"outside": "clamp"}]).asked)
     assert function == "age-in-years_in_0_18_40_65_120_outside-clamp.histogram/4"
     dropped = [AGE | {"outside": "drop"}, STAY | {"missing": "drop"}, WARD | {"outside": "drop", "missing": "drop"}]
