@@ -38,7 +38,7 @@ RECORDS, TEST, KEPT = "records.npz", "held_out.npz", "preparation.npz"
 
 def prepared(kept: LinearModel, table: LabelledTable, features: int) -> tuple[Floats, Floats]:
     """Return the prepared records ``(n, features)``, padded with zeros, and each target's signs ``(targets, n)``."""
-    found, _ = kept.preparation.apply(table.features)
+    found, _ = kept.preparation.prepare(table)
     padded = np.pad(found, ((0, 0), (0, features - found.shape[1])))
     return padded, np.stack([table.signs(target) for target in range(table.targets)])
 
