@@ -207,7 +207,9 @@ class SecureTrainConfig(BaseModel):
         json_schema_extra=_flag(),
     )
     output_model: Annotated[Path, PathInFile] | None = Field(
-        None, description="file of the key's holder for the model in the clear, .npz", json_schema_extra=_flag("path")
+        None,
+        description="file of the key's holder for the model in the clear, .npz or .h5",
+        json_schema_extra=_flag("path"),
     )
     connect_deadline_s: float = Field(60.0, gt=0, description="how long the parties may take to appear")
     message_deadline_s: float = Field(600.0, gt=0, description="how long one message may take")

@@ -1,6 +1,6 @@
 """A trained model in the clear: weights with the preparation of its features, so that it takes raw records.
 
-It is an NPZ file with these arrays, and nothing in it is pickled:
+It is an NPZ file with these arrays, and nothing in it is pickled. As HDF5 (``.h5``) it has data sets of the same names:
 
     weights      (targets, k + 1)   the last one goes with the constant 1
     mean, deviation  (d,)           see `parties.encrypted.preparation`
@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpc.extras import missing, needed
 from parties.encrypted.preparation import Preparation
 from parties.encrypted.records import LabelledTable
 from parties.frame.private_files import write_private
@@ -36,6 +37,7 @@ from parties.learning.records import DataError
 Floats = NDArray[np.float64]
 _NAMES = ("weights", "mean", "deviation", "matrix", "clip", "norm", "classes", "degree")
 _LATER = ("extractor",)
+_HDF5, _HDF5_MAGIC = (".h5", ".hdf5"), b"\x89HDF\r\n\x1a\n"
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -93,11 +95,24 @@ class LinearModel:
         """Write the file for its owner alone. Raises `DataError` for a name that ends in something else."""
         check_name(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_private(path, self.to_bytes())
+        write_private(path, self._to_hdf5() if path.suffix.lower() in _HDF5 else self.to_bytes())
+
+    def _to_hdf5(self) -> bytes:
+        buffer = io.BytesIO()
+        with needed("h5py", "a model as HDF5").File(buffer, "w") as file:
+            for name, array in self._arrays().items():
+                file[name] = array.astype(object) if array.dtype.kind == "U" else array
+        return buffer.getvalue()
 
     def to_bytes(self, more: Mapping[str, NDArray[Any]] | None = None) -> bytes:
-        """Return the content of the file, with more arrays by name."""
-        arrays: dict[str, Any] = {
+        """Return the content of the NPZ file, with more arrays by name."""
+        arrays: dict[str, Any] = {**self._arrays(), **(more or {})}
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        return buffer.getvalue()
+
+    def _arrays(self) -> dict[str, Any]:
+        return {
             "weights": self.weights,
             "mean": self.preparation.mean,
             "deviation": self.preparation.deviation,
@@ -108,15 +123,18 @@ class LinearModel:
             "degree": np.int64(self.degree),
             "extractor": np.array(self.preparation.extractor),
         }
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays | dict(more or {}))
-        return buffer.getvalue()
 
     @classmethod
     def read(cls, path: Path) -> LinearModel:
         """Read what `write` wrote. Raises `DataError`."""
         try:
-            return cls.from_bytes(path, path.read_bytes())
+            content = path.read_bytes()
+            if content.startswith(_HDF5_MAGIC):
+                raise DataError(
+                    f"{path}: expected a model as .npz, found HDF5, which is written for other programs: decrypt-model "
+                    "writes both, the same result as often as it is asked"
+                )
+            return cls.from_bytes(path, content)
         except OSError as error:
             raise DataError(f"{path}: expected a model, found none that can be read ({error.strerror})") from error
 
@@ -190,11 +208,14 @@ def _arrays(content: bytes, names: Iterable[str], optional: Iterable[str] = ()) 
 
 
 def check_name(path: Path) -> None:
-    """Raise `DataError` for a file that is not to be an NPZ file, before anything is done for it."""
-    if path.suffix.lower() in (".h5", ".hdf5", ".keras"):
+    """Raise `DataError` for a file that cannot be written as a model, before anything is done for it."""
+    suffix = path.suffix.lower()
+    if suffix in _HDF5 and (complaint := missing("h5py", f"a model file that ends in {suffix}")):
+        raise DataError(f"{path}: {complaint}, or pip install '.[h5]', or choose a name that ends in .npz")
+    if suffix == ".keras":
         raise DataError(
-            f"{path}: expected a model file that ends in .npz, found {path.suffix}: numpy.load reads it, and its "
-            "arrays can be stored in any other form from there"
+            f"{path}: expected a model file that ends in .npz or .h5, found {suffix}: numpy.load reads an .npz file, "
+            "and its arrays can be set as the weights of a layer from there"
         )
-    if path.suffix.lower() != ".npz":
-        raise DataError(f"{path}: expected a model file that ends in .npz, found {path.suffix or 'no ending'}")
+    if suffix != ".npz" and suffix not in _HDF5:
+        raise DataError(f"{path}: expected a model file that ends in .npz or .h5, found {suffix or 'no ending'}")

@@ -218,7 +218,9 @@ class DecryptModelOptions(_Reading, _Extracting, _Opening):
 
     input_model: Path = Field(description="the encrypted model", json_schema_extra=_flag("path"))
     private_key: Path = Field(description="its owner's private key", json_schema_extra=_flag("path"))
-    output_model: Path = Field(description="file for the model in the clear, .npz", json_schema_extra=_flag("path"))
+    output_model: Path = Field(
+        description="file for the model in the clear, .npz or .h5", json_schema_extra=_flag("path")
+    )
     verify: Path | None = Field(
         None,
         description="the records that were encrypted: the twin's model is written if the decrypted one agrees with it",
