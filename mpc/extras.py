@@ -15,6 +15,7 @@ CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 """Where torch lies without gigabytes of CUDA."""
 
 _HOW = {
+    "h5py": "pip install h5py",
     "onnx": "pip install onnx",
     "phe": "pip install phe",
     "skops": "pip install skops",

@@ -19,7 +19,7 @@ from mpc.encrypted.private_model import records_owner_train
 from mpc.encrypted.programs.squared import Squared, linear_map
 from mpc.encrypted.training import trainer_train
 from parties.encrypted.container import read_container, write_container
-from parties.encrypted.jobs import header_of, job_of, private_header, private_job_of
+from parties.encrypted.jobs import following, header_of, job_of, private_header, private_job_of
 from parties.encrypted.keys import PUBLIC, signing_key
 
 DATA, MODEL, TRAINED = "records.enc", "model.enc", "trained.enc"
@@ -37,7 +37,7 @@ def on_records(folder: Path) -> None:
                 made[f"weights {step.target}"] = step.weights
 
     def end() -> dict[str, Any]:
-        header = header_of("model", job, data.header.key_id, data.digest)
+        header = following(header_of("model", job, data.header.key_id, data.digest), data.header)
         write_container(folder / TRAINED, header, made, signing_key(folder))
         return {}
 
@@ -57,7 +57,7 @@ def on_a_model(folder: Path, records: Path, steps: int) -> None:
         made["parts"], made["flood"] = records_owner_train(job, public.parts, given.parts, maps)
 
     def end() -> dict[str, Any]:
-        header = private_header("model", job, given.header.key_id, given.digest)
+        header = following(private_header("model", job, given.header.key_id, given.digest), given.header)
         write_container(folder / TRAINED, header, made["parts"], signing_key(folder))
         return {"flood_bits": made["flood"].bits}
 

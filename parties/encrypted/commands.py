@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mpc.encrypted.programs.logistic import Logistic
 from parties.encrypted import owner, private_model, trainer
 from parties.encrypted.container import WORDS, FileError, Header, read_container, read_header
+from parties.encrypted.features import features_of
 from parties.encrypted.jobs import LOGISTIC, RIDGE
 from parties.encrypted.keys import PRIVATE, PUBLIC, read_passphrase
 from parties.encrypted.model import LinearModel, check_name
@@ -47,13 +48,25 @@ def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
+def _read(
+    path: Path, options: EncryptDatasetOptions | DecryptModelOptions
+) -> tuple[LabelledTable, list[tuple[str, str]]]:
+    """Return an owner's records, or their features of an extractor, and what is said of it."""
+    file = options.extractor
+    table = read_records(path, options.label, options.delimiter, images=file is not None)
+    if file is None:
+        return table, []
+    made = features_of(table, file)
+    return made.table, [("features", made.line)]
+
+
 def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summary:
     """Make keys and encrypt an owner's records, or join those of another owner. Raises `PartyError`."""
     check_flags(options)
-    table = read_records(options.dataset, options.label, options.delimiter)
+    table, told = _read(options.dataset, options)
     if options.algorithm == RIDGE:
         with in_a_sentence():
-            return encrypt_moments(table, options)
+            return encrypt_moments(table, options, told)
     features = table.features.shape[1]
     components = min(DEFAULT_COMPONENTS, features) if options.components is None else options.components
     choices = owner.Choices(
@@ -76,6 +89,7 @@ def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summ
     header = made.header
     lines = [
         ("records", f"{len(table.features)} of {features} features, {len(table.classes)} classes"),
+        *told,
         ("prepared", _prepared(options, components, made)),
         ("twin", f"z within {made.reach:.2g} of the sigmoid's 8, accuracy on these records {made.accuracy:.4f}"),
         ("error", f"at most {made.bound:.2g} in each weight of the encrypted run"),
@@ -198,8 +212,10 @@ def encrypt_model(_: object, __: Path, options: EncryptModelOptions) -> Summary:
 def decrypt_model(_: object, __: Path, options: DecryptModelOptions) -> Summary:
     """Decrypt a trained model. Raises `PartyError`."""
     check_name(options.output_model)
-    records = None if options.verify is None else read_records(options.verify, options.label, options.delimiter)
-    test = None if options.test is None else read_records(options.test, options.label, options.delimiter)
+    given = (options.verify, options.test)
+    if options.extractor is not None and not any(given):
+        raise ConfigError("features: expected with the records of --verify or --test, found it without.")
+    records, test = (None if path is None else _read(path, options)[0] for path in given)
     with in_a_sentence():
         made = owner.decrypt_model(
             options.input_model,
@@ -230,7 +246,7 @@ def _accuracies(model: LinearModel, records: LabelledTable | None, test: Labelle
             continue
         if table.classes != model.classes:
             raise FileError(f"{name}: expected classes {', '.join(model.classes)}, found {', '.join(table.classes)}")
-        found = f"{model.accuracy(table.features, table.places):.4f}"
+        found = f"{model.accuracy_on(table):.4f}"
         if beside is not None:
             found += f" (scikit-learn, in the clear: {beside.score(table.features, table.places):.4f})"
         lines.append((name, found))
@@ -250,6 +266,8 @@ def inspect(_: object, __: Path, options: InspectOptions) -> Summary:
             ("parameters", f"{header.parameters} ({header.parameters_digest[:16]})"),
             ("algorithm", _algorithm(header)),
             ("shape", f"{header.records} records of {header.features} numbers, both padded to powers of two"),
+            *([("extractor", header.extractor)] if header.extractor else []),
+            *([("preparation", header.preparation)] if header.preparation else []),
             ("digest", found.digest),
             *([("made from", header.source)] if header.source else []),
         )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from parties.frame.plan import PathInFile
+from parties.learning.model_files.choices import ExtractorFile
 
 TRAINER = "trainer"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,40}")
@@ -40,6 +41,11 @@ class PoolConfig(BaseModel):
         gt=0,
         lt=1,
         description="part of the records that is public, from which features are prepared, without files",
+    )
+    features: ExtractorFile | None = Field(
+        None,
+        description="a public network that every owner turns its own records into features with, so that a last layer "
+        "is trained: file, layers, factory, path and trust_pickle",
     )
     algorithm: Literal["ridge", "logistic"] = Field(
         "ridge", description="ridge regression on second moments, or logistic regression on rows with refreshes"
@@ -201,7 +207,9 @@ class SecureTrainConfig(BaseModel):
         json_schema_extra=_flag(),
     )
     output_model: Annotated[Path, PathInFile] | None = Field(
-        None, description="file of the key's holder for the model in the clear, .npz", json_schema_extra=_flag("path")
+        None,
+        description="file of the key's holder for the model in the clear, .npz or .h5",
+        json_schema_extra=_flag("path"),
     )
     connect_deadline_s: float = Field(60.0, gt=0, description="how long the parties may take to appear")
     message_deadline_s: float = Field(600.0, gt=0, description="how long one message may take")

@@ -34,7 +34,7 @@ from parties.frame.errors import PartyError
 from parties.frame.private_files import write_private
 
 MAGIC = b"CAPCENC1"
-VERSION = 3
+VERSION = 4
 CHUNK_BYTES = 4 << 20
 MOST_HEADER_BYTES = 1 << 20
 _SIGNED = b"capc encrypted file\0"
@@ -74,6 +74,9 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         iterations: the steps of training, or 0 where whoever has the records chooses them.
         degree: of the polynomial that stands for the logistic function, or for an inverse.
         regularisation, largest: of ridge regression, see :class:`mpc.encrypted.programs.ridge.Ridge`, or else 0.
+        extractor: the digest of the extractor whose features are trained on, in hex. Nothing for records as they are.
+        preparation: the digest of the file that says how features are prepared, in hex. That file has random bytes in
+            it, so the digest tells nothing of it.
         owners: whose records are in it, added up.
         share: how many records these owners have at most, where owners are added up.
         pooled: the digests of the owners' files that were added up, in hex and in order. None in an owner's own file.
@@ -96,6 +99,8 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     degree: int
     regularisation: float = 0.0
     largest: float = 0.0
+    extractor: str = ""
+    preparation: str = ""
     owners: int = 1
     share: int = 0
     pooled: tuple[str, ...] = ()
@@ -236,7 +241,10 @@ def _header(path: Path, source: _Hashed) -> Header:
     negative = any(part.size < 0 for part in header.parts)
     if negative or len({part.name for part in header.parts}) < len(header.parts):
         raise FileError(f"{path}: expected parts of different names with their lengths, found others")
-    digests = (header.key_id, header.parameters_digest, header.source, header.creator, *header.pooled, *header.creators)
+    digests = (
+        header.key_id, header.parameters_digest, header.extractor, header.preparation, header.source, header.creator,
+        *header.pooled, *header.creators,
+    )  # fmt: skip
     if (
         msgspec.json.encode(header) != encoded
         or len(header.creator) != 64

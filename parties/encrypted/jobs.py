@@ -48,6 +48,16 @@ def header_of(kind: Kind, job: Job, key_id: str, source: str = "") -> Header:
     )
 
 
+def of_preparation(header: Header, extractor: str, preparation: str) -> Header:
+    """Return a header with the digests of what is done to records."""
+    return msgspec.structs.replace(header, extractor=extractor, preparation=preparation)
+
+
+def following(header: Header, given: Header) -> Header:
+    """Return the header of a file that is made from a given one, whose records were prepared in the same way."""
+    return of_preparation(header, given.extractor, given.preparation)
+
+
 def job_of_settings(settings: TrainingSettings) -> Job:
     """Return the job that both parties of an online run were told."""
     packing = Packing(settings.records, settings.features, parameters_of(settings.parameters).slots)
@@ -144,7 +154,9 @@ def private_job_of(path: Path, header: Header) -> PrivateModelJob:
     except ParameterError as error:
         raise FileError(f"{path}: {error}") from error
     if header != msgspec.structs.replace(
-        private_header(header.kind, job, header.key_id, header.source), parts=header.parts, creator=header.creator
+        following(private_header(header.kind, job, header.key_id, header.source), header),
+        parts=header.parts,
+        creator=header.creator,
     ):
         raise FileError(f"{path}: expected the header of a model on parameters {digest[:16]}, found another")
     return job
@@ -192,7 +204,10 @@ def ridge_job_of(path: Path, header: Header, owners: int | None = None) -> Ridge
     except (ParameterError, RangeError) as error:
         raise FileError(f"{path}: {error}") from error
     expected = ridge_header(header.kind, job, header.key_id, header.source, header.share)
-    added = {name: getattr(header, name) for name in ("owners", "parts", "creator", "pooled", "creators")}
+    added = {
+        name: getattr(header, name)
+        for name in ("owners", "parts", "creator", "pooled", "creators", "extractor", "preparation")
+    }
     filled = msgspec.structs.replace(expected, **added)
     listed = header.owners if header.kind == "data" and header.owners > 1 else 0
     known = all({*map(len, names)} <= {64} for names in (header.pooled, header.creators))

@@ -52,6 +52,7 @@ class KeyJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         source: the digest of the file that was encrypted with the key pair, in hex. A result of ridge regression may
             come from what other owners have encrypted, too.
+        extractor, preparation: digests of what is done to records, as in the header.
     """
 
     parameters: str
@@ -65,6 +66,8 @@ class KeyJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     degree: int
     regularisation: float
     largest: float
+    extractor: str
+    preparation: str
     source: str
 
 

@@ -1,6 +1,6 @@
 """A trained model in the clear: weights with the preparation of its features, so that it takes raw records.
 
-It is an NPZ file with these arrays, and nothing in it is pickled:
+It is an NPZ file with these arrays, and nothing in it is pickled. As HDF5 (``.h5``) it has data sets of the same names:
 
     weights      (targets, k + 1)   the last one goes with the constant 1
     mean, deviation  (d,)           see `parties.encrypted.preparation`
@@ -9,13 +9,17 @@ It is an NPZ file with these arrays, and nothing in it is pickled:
     norm         ()                 0 for none
     classes      (classes,)         as text, in order
     degree       ()                 of the polynomial that stood for the logistic function
+    extractor    ()                 digest of the extractor whose features the weights are for, or nothing. Files of
+                                    earlier releases have no such array
 """
 
 from __future__ import annotations
 
 import io
 import math
+import re
 import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
@@ -24,17 +28,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpc.extras import missing, needed
 from parties.encrypted.preparation import Preparation
+from parties.encrypted.records import LabelledTable
 from parties.frame.private_files import write_private
 from parties.learning.records import DataError
 
 Floats = NDArray[np.float64]
 _NAMES = ("weights", "mean", "deviation", "matrix", "clip", "norm", "classes", "degree")
+_LATER = ("extractor",)
+_HDF5, _HDF5_MAGIC = (".h5", ".hdf5"), b"\x89HDF\r\n\x1a\n"
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, repr=False)
 class LinearModel:
-    """Weights ``(targets, k + 1)`` on prepared features, and the names of the classes."""
+    """Weights ``(targets, k + 1)`` on prepared features, and the names of the classes.
+
+    The features are records as they are, or what the extractor that the preparation names has made of them.
+    """
 
     weights: Floats
     preparation: Preparation
@@ -60,7 +72,7 @@ class LinearModel:
         return cls(np.zeros((targets, preparation.outputs)), preparation, classes, degree)
 
     def scores(self, features: Floats) -> Floats:
-        """Return the score of each target ``(n, targets)`` for raw features ``(n, d)``."""
+        """Return the score of each target ``(n, targets)`` for features ``(n, d)`` before their preparation."""
         prepared, _ = self.preparation.apply(features)
         found: Floats = prepared @ self.weights.T
         return found
@@ -74,15 +86,33 @@ class LinearModel:
         """Return which part of the records is predicted rightly."""
         return float((self.predict(features) == places).mean())
 
+    def accuracy_on(self, table: LabelledTable) -> float:
+        """Return the accuracy on a table. Raises `DataError` for features of another extractor."""
+        self.preparation.check_extractor(table)
+        return self.accuracy(table.features, table.places)
+
     def write(self, path: Path) -> None:
         """Write the file for its owner alone. Raises `DataError` for a name that ends in something else."""
         check_name(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_private(path, self.to_bytes())
+        write_private(path, self._to_hdf5() if path.suffix.lower() in _HDF5 else self.to_bytes())
 
-    def to_bytes(self) -> bytes:
-        """Return the content of the file."""
-        arrays = {
+    def _to_hdf5(self) -> bytes:
+        buffer = io.BytesIO()
+        with needed("h5py", "a model as HDF5").File(buffer, "w") as file:
+            for name, array in self._arrays().items():
+                file[name] = array.astype(object) if array.dtype.kind == "U" else array
+        return buffer.getvalue()
+
+    def to_bytes(self, more: Mapping[str, NDArray[Any]] | None = None) -> bytes:
+        """Return the content of the NPZ file, with more arrays by name."""
+        arrays: dict[str, Any] = {**self._arrays(), **(more or {})}
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        return buffer.getvalue()
+
+    def _arrays(self) -> dict[str, Any]:
+        return {
             "weights": self.weights,
             "mean": self.preparation.mean,
             "deviation": self.preparation.deviation,
@@ -91,16 +121,20 @@ class LinearModel:
             "norm": np.float64(self.preparation.norm or 0.0),
             "classes": np.array(self.classes),
             "degree": np.int64(self.degree),
+            "extractor": np.array(self.preparation.extractor),
         }
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the arrays for allow_pickle
-        return buffer.getvalue()
 
     @classmethod
     def read(cls, path: Path) -> LinearModel:
         """Read what `write` wrote. Raises `DataError`."""
         try:
-            return cls.from_bytes(path, path.read_bytes())
+            content = path.read_bytes()
+            if content.startswith(_HDF5_MAGIC):
+                raise DataError(
+                    f"{path}: expected a model as .npz, found HDF5, which is written for other programs: decrypt-model "
+                    "writes both, the same result as often as it is asked"
+                )
+            return cls.from_bytes(path, content)
         except OSError as error:
             raise DataError(f"{path}: expected a model, found none that can be read ({error.strerror})") from error
 
@@ -108,23 +142,16 @@ class LinearModel:
     def from_bytes(cls, path: Path, content: bytes) -> LinearModel:
         """Return the model of what `to_bytes` gave. `path` is named in errors. Raises `DataError`."""
         try:
-            found = _arrays(content)
+            found = _arrays(content, _NAMES, _LATER)
             mean, deviation, matrix = (found[name].astype(np.float64) for name in ("mean", "deviation", "matrix"))
             norm = float(found["norm"]) or None
-            preparation = Preparation(mean, deviation, matrix, float(found["clip"]), norm)
+            extractor = str(found.get("extractor", ""))
+            if extractor and not _DIGEST.fullmatch(extractor):
+                raise DataError("expected the digest of an extractor, found another text")
+            preparation = Preparation(mean, deviation, matrix, float(found["clip"]), norm, extractor)
             classes = tuple(str(one) for one in found["classes"])
             return cls(found["weights"].astype(np.float64), preparation, classes, int(found["degree"]))
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            EOFError,
-            TypeError,
-            NotImplementedError,
-            RuntimeError,
-            TokenError,
-            zipfile.BadZipFile,
-        ) as error:
+        except _NO_MODEL as error:
             if isinstance(error, DataError):
                 raise DataError(f"{path}: {error}") from error
             raise DataError(
@@ -132,7 +159,28 @@ class LinearModel:
             ) from error
 
 
-def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
+_NO_MODEL = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    TypeError,
+    NotImplementedError,
+    RuntimeError,
+    TokenError,
+    zipfile.BadZipFile,
+)
+
+
+def array_of(content: bytes, name: str) -> NDArray[Any]:
+    """Return one array of a model's file, which may be another party's. Raises `DataError` where there is none."""
+    try:
+        return _arrays(content, (name,))[name]
+    except _NO_MODEL as error:
+        raise DataError(f"expected an array {name!r}, found none ({type(error).__name__})") from error
+
+
+def _arrays(content: bytes, names: Iterable[str], optional: Iterable[str] = ()) -> dict[str, NDArray[Any]]:
     """Return the arrays of an NPZ file, which may be another party's.
 
     Every array is stored as it is, and the shape that it names needs just the bytes that are there. So a small file
@@ -140,7 +188,7 @@ def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
     """
     found = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for name in _NAMES:
+        for name in (*names, *(name for name in optional if f"{name}.npy" in archive.namelist())):
             member = archive.getinfo(f"{name}.npy")
             if member.compress_type != zipfile.ZIP_STORED or not member.file_size == member.compress_size <= len(
                 content
@@ -160,11 +208,14 @@ def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
 
 
 def check_name(path: Path) -> None:
-    """Raise `DataError` for a file that is not to be an NPZ file, before anything is done for it."""
-    if path.suffix.lower() in (".h5", ".hdf5", ".keras"):
+    """Raise `DataError` for a file that cannot be written as a model, before anything is done for it."""
+    suffix = path.suffix.lower()
+    if suffix in _HDF5 and (complaint := missing("h5py", f"a model file that ends in {suffix}")):
+        raise DataError(f"{path}: {complaint}, or pip install '.[h5]', or choose a name that ends in .npz")
+    if suffix == ".keras":
         raise DataError(
-            f"{path}: expected a model file that ends in .npz, found {path.suffix}: numpy.load reads it, and its "
-            "arrays can be stored in any other form from there"
+            f"{path}: expected a model file that ends in .npz or .h5, found {suffix}: numpy.load reads an .npz file, "
+            "and its arrays can be set as the weights of a layer from there"
         )
-    if path.suffix.lower() != ".npz":
-        raise DataError(f"{path}: expected a model file that ends in .npz, found {path.suffix or 'no ending'}")
+    if suffix != ".npz" and suffix not in _HDF5:
+        raise DataError(f"{path}: expected a model file that ends in .npz or .h5, found {suffix or 'no ending'}")

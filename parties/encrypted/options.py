@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from parties.frame.errors import ConfigError
+from parties.learning.model_files.choices import ExtractorFile
+
 DEFAULT_COMPONENTS = 15
 DEFAULT_NORM, RIDGE_NORM = 3.0, 1.0
 DEFAULT_REGULARISATION, DEFAULT_EIGENVALUE, DEFAULT_DEGREE = 0.02, 0.3, 8
@@ -27,13 +30,55 @@ class _Reading(_Options):
     )
 
 
+class _Extracting(_Options):
+    features: Path | None = Field(
+        None,
+        description="a public network, .onnx, .pt, .pth, .skops or layers as .npz, that each record goes through first",
+        json_schema_extra=_flag("path"),
+    )
+    features_layers: int | None = Field(
+        None,
+        ge=1,
+        description="how many of its layers are used, from the first one; default: all",
+        json_schema_extra=_flag(),
+    )
+    features_factory: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="function package.module:function that makes the torch module of a state dict",
+        json_schema_extra=_flag("name"),
+    )
+    features_path: Path | None = Field(
+        None, description="folder that the factory's package is found in", json_schema_extra=_flag("path")
+    )
+    trust_pickle: bool = Field(
+        False, description="load an extractor's file that can run code", json_schema_extra=_flag()
+    )
+
+    @property
+    def extractor(self) -> ExtractorFile | None:
+        """The extractor's file, if there is one. Raises `ConfigError` for flags that have no meaning without it."""
+        if self.features is not None:
+            return ExtractorFile(
+                file=self.features,
+                factory=self.features_factory,
+                path=self.features_path,
+                layers=self.features_layers,
+                trust_pickle=self.trust_pickle,
+            )
+        beside = {"features_layers", "features_factory", "features_path", "trust_pickle"} & self.model_fields_set
+        if beside:
+            raise ConfigError(f"{min(beside)}: expected with --features alone, found it without.")
+        return None
+
+
 class _Opening(_Options):
     passphrase_file: Path | None = Field(
         None, description="file with the private key's passphrase in its first line", json_schema_extra=_flag("path")
     )
 
 
-class EncryptDatasetOptions(_Reading, _Opening):
+class EncryptDatasetOptions(_Reading, _Extracting, _Opening):
     """Flags of `encrypt-dataset`."""
 
     dataset: Path = Field(description="the records, .npz with X and y, or a table", json_schema_extra=_flag("path"))
@@ -168,12 +213,14 @@ class EncryptModelOptions(_Opening):
     keys_dir: Path = Field(Path("keys"), description="folder for the keys", json_schema_extra=_flag("path"))
 
 
-class DecryptModelOptions(_Reading, _Opening):
+class DecryptModelOptions(_Reading, _Extracting, _Opening):
     """Flags of `decrypt-model`."""
 
     input_model: Path = Field(description="the encrypted model", json_schema_extra=_flag("path"))
     private_key: Path = Field(description="its owner's private key", json_schema_extra=_flag("path"))
-    output_model: Path = Field(description="file for the model in the clear, .npz", json_schema_extra=_flag("path"))
+    output_model: Path = Field(
+        description="file for the model in the clear, .npz or .h5", json_schema_extra=_flag("path")
+    )
     verify: Path | None = Field(
         None,
         description="the records that were encrypted: the twin's model is written if the decrypted one agrees with it",

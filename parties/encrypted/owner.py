@@ -32,7 +32,18 @@ from mpc.encrypted.training import (
     owner_make_secret,
 )
 from parties.encrypted.container import FileError, Header, pack_container, read_container, write_container, write_packed
-from parties.encrypted.jobs import RIDGE, SQUARED, check_parts, check_result, header_of, job_of, key_job
+from parties.encrypted.jobs import (
+    RIDGE,
+    SQUARED,
+    check_parts,
+    check_result,
+    following,
+    header_of,
+    job_of,
+    key_job,
+    of_preparation,
+)
+from parties.encrypted.kept import PREPARATION, pack_preparation, read_preparation
 from parties.encrypted.keys import (
     PUBLIC,
     KeyFileError,
@@ -48,8 +59,9 @@ from parties.encrypted.keys import (
 from parties.encrypted.model import LinearModel, check_name
 from parties.encrypted.pooling import decrypt_ridge
 from parties.encrypted.preparation import Preparation
-from parties.encrypted.private_model import PREPARATION, decrypt_private_model
+from parties.encrypted.private_model import decrypt_private_model
 from parties.encrypted.records import LabelledTable
+from parties.frame.private_files import write_private
 
 Floats = NDArray[np.float64]
 Tell = Callable[[str], None]
@@ -86,7 +98,7 @@ class EncryptedDataset:
 
 def signed_records(table: LabelledTable, preparation: Preparation) -> tuple[list[Floats], int]:
     """Return Z ``(n, outputs)`` for each target, and how many numbers were cut."""
-    prepared, cut = preparation.apply(table.features)
+    prepared, cut = preparation.prepare(table)
     return [prepared * table.signs(target)[:, None] for target in range(table.targets)], cut
 
 
@@ -106,7 +118,9 @@ def encrypt_dataset(
             f"{private_path}: expected no private key yet, found one: a key pair serves one job, so choose another "
             "--keys_dir"
         )
-    preparation = Preparation.of(table.features, choices.components, choices.whiten, choices.clip, choices.norm)
+    preparation = Preparation.of(
+        table.features, choices.components, choices.whiten, choices.clip, choices.norm, table.extractor
+    )
     records, cut = signed_records(table, preparation)
     job = Job.of(len(table.features), preparation.outputs, choices.training, table.targets)
     tell("the twin in the clear")
@@ -123,11 +137,13 @@ def encrypt_dataset(
 
     tell("files")
     signer = signing_key(keys)
-    header = header_of("data", job, key_id)
+    kept = LinearModel.untrained(preparation, table.classes, choices.training.degree)
+    shown, preparation_digest = pack_preparation(kept, key_id)
+    header = of_preparation(header_of("data", job, key_id), preparation.extractor, preparation_digest)
     encrypted, digest = pack_container(header, parts, signer)
     write_private_key(private_path, PrivateKey(seed, key_job(header, digest), key_id), passphrase)
-    LinearModel.untrained(preparation, table.classes, choices.training.degree).write(keys / PREPARATION)
-    write_container(keys / PUBLIC, header_of("public key", job, key_id), public, signer)
+    write_private(keys / PREPARATION, shown)
+    write_container(keys / PUBLIC, following(header_of("public key", job, key_id), header), public, signer)
     write_packed(output, encrypted)
     return EncryptedDataset(
         header=read_container(output, "data").header,
@@ -191,7 +207,7 @@ def decrypt_model(
         model = decrypt_private_model(path, found, private_path, key, output)
         return DecryptedModel(found.header, model, False, None, perf_counter() - started)
     job = job_of(path, found.header)
-    kept = LinearModel.read(private_path.with_name(PREPARATION))
+    kept = read_preparation(private_path.with_name(PREPARATION), key.key_id, key.job.preparation)
     _check_shape(path, job, kept)
     check_parts(path, found.header, job.weight_sizes())
     foreseen = None if records is None else owner_foresee(job, _same_records(records, kept))

@@ -78,10 +78,10 @@ def _release(config: SecureTrainConfig, job: Job) -> dict[str, Any]:
     return settings
 
 
-def records_of(config: SecureTrainConfig) -> LabelledTable:
-    """Return the records of a run. Raises `DataError`."""
+def records_of(config: SecureTrainConfig, images: bool = False) -> LabelledTable:
+    """Return the records of a run, which may be images where an extractor takes them. Raises `DataError`."""
     if config.dataset is not None:
-        return read_records(config.dataset, config.label, config.delimiter)
+        return read_records(config.dataset, config.label, config.delimiter, images)
     from sklearn.datasets import load_breast_cancer  # noqa: PLC0415 - only without a data set of one's own
 
     features, places = load_breast_cancer(return_X_y=True)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, combinations
 from pathlib import Path
 from time import perf_counter
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from mpc.encrypted.packing import power_of_two
 from mpc.encrypted.pooled import (
+    MOST_FEATURES,
     RidgeJob,
     add_moments,
     bound,
@@ -54,7 +55,8 @@ from parties.encrypted.container import (
     write_container,
     write_packed,
 )
-from parties.encrypted.jobs import check_parts, key_job, match, ridge_header, ridge_job_of
+from parties.encrypted.jobs import check_parts, following, key_job, match, of_preparation, ridge_header, ridge_job_of
+from parties.encrypted.kept import PREPARATION, pack_preparation, read_preparation
 from parties.encrypted.keys import (
     PRIVATE,
     PUBLIC,
@@ -69,8 +71,9 @@ from parties.encrypted.keys import (
 )
 from parties.encrypted.model import LinearModel
 from parties.encrypted.preparation import Preparation
-from parties.encrypted.private_model import PREPARATION
 from parties.encrypted.records import LabelledTable
+from parties.frame.private_files import write_private
+from parties.learning.records import DataError
 
 Floats = NDArray[np.float64]
 
@@ -130,7 +133,10 @@ def encrypt_moments(
             f"{keys / PRIVATE}: expected no private key yet, found one: a key pair serves one job, so choose another "
             "--keys_dir"
         )
-    preparation = Preparation.of(table.features, choices.components, choices.whiten, choices.clip, choices.norm)
+    _check_width(table, choices.components)
+    preparation = Preparation.of(
+        table.features, choices.components, choices.whiten, choices.clip, choices.norm, table.extractor
+    )
     records = choices.records or power_of_two(len(table.features))
     job = RidgeJob.of(records, power_of_two(preparation.outputs), choices.ridge, table.targets)
     prepared, signs, cut = _prepared(job, preparation, table, table.classes)
@@ -141,14 +147,27 @@ def encrypt_moments(
     key_id = secret.key_id.hex()
     public, parts = holder_make_keys(job, secret), owner_encrypt_moments(job, secret, *moments)
     signer = signing_key(keys)
-    header = ridge_header("data", job, key_id, share=share_of(len(table.features)))
+    shown, preparation_digest = pack_preparation(LinearModel.untrained(preparation, table.classes, 0), key_id)
+    header = of_preparation(
+        ridge_header("data", job, key_id, share=share_of(len(table.features))), table.extractor, preparation_digest
+    )
     encrypted, digest = pack_container(header, parts, signer)
     write_private_key(keys / PRIVATE, PrivateKey(seed, key_job(header, digest), key_id), passphrase)
-    LinearModel.untrained(preparation, table.classes, 0).write(keys / PREPARATION)
-    write_container(keys / PUBLIC, ridge_header("public key", job, key_id), public, signer)
+    write_private(keys / PREPARATION, shown)
+    write_container(keys / PUBLIC, following(ridge_header("public key", job, key_id), header), public, signer)
     write_packed(output, encrypted)
     key_bytes = (keys / PUBLIC).stat().st_size
     return _made(output, job, (cut, table, preparation), largest_eigenvalue(prepared), key_bytes, started)
+
+
+def _check_width(table: LabelledTable, components: int | None) -> None:
+    """Raise `DataError` for more features than moments have room for, which fewer directions would not be."""
+    most, found = MOST_FEATURES - 1, table.features.shape[1]
+    if min(found, components or found) > most:
+        raise DataError(
+            f"expected at most {most} features for ridge regression, and the constant 1 beside them, found "
+            f"{found if components is None else components}: take fewer directions (--components {most})"
+        )
 
 
 def join_moments(
@@ -168,7 +187,7 @@ def join_moments(
     public = read_container(public_key, "public key", signed_by)
     job = ridge_job_of(public_key, public.header)
     check_parts(public_key, public.header, job.key_sizes())
-    kept = LinearModel.read(shown)
+    kept = read_preparation(shown, public.header.key_id, public.header.preparation)
     if (power_of_two(kept.preparation.outputs), len(kept.weights)) != (job.features, job.targets):
         raise FileError(
             f"{shown}: expected a preparation that gives at most {job.features} numbers, for {job.targets} target(s), "
@@ -181,7 +200,9 @@ def join_moments(
     if key.key_id.hex() != public.header.key_id:
         raise FileError(f"{public_key}: expected the key pair {public.header.key_id}, found {key.key_id.hex()}")
     header = ridge_header("data", job, public.header.key_id, share=share_of(len(table.features)))
-    write_container(output, header, owner_encrypt_moments(job, key, *moments), signing_key(keys))
+    write_container(
+        output, following(header, public.header), owner_encrypt_moments(job, key, *moments), signing_key(keys)
+    )
     return _made(output, job, (cut, table, kept.preparation), largest_eigenvalue(prepared), 0, started)
 
 
@@ -206,8 +227,8 @@ def _prepared(
     if unknown := [one for one in table.classes if one not in classes]:
         raise FileError(f"dataset: expected the classes {', '.join(classes)}, found {', '.join(unknown)}")
     places = np.array([classes.index(one) for one in table.classes])[table.places]
-    whole = LabelledTable(table.features, places, tuple(classes))
-    found, cut = preparation.apply(table.features)
+    whole = replace(table, places=places, classes=tuple(classes))
+    found, cut = preparation.prepare(whole)
     padded = np.zeros((len(found), job.features))
     padded[:, : found.shape[1]] = found
     return padded, np.stack([whole.signs(target) for target in range(job.targets)]), cut
@@ -255,7 +276,7 @@ def pool(inputs: Sequence[Path], output: Path, keys: Path) -> Pooled:
     parts = add_moments(job, [one.parts for one in given])
     source = hashlib.sha256("".join(sorted(one.digest for one in given)).encode()).hexdigest()
     header = msgspec.structs.replace(
-        ridge_header("data", job, given[0].header.key_id, source, share),
+        following(ridge_header("data", job, given[0].header.key_id, source, share), given[0].header),
         pooled=tuple(sorted(chain.from_iterable(digests))),
         creators=tuple(sorted(chain.from_iterable(creators))),
     )
@@ -309,7 +330,7 @@ def decrypt_ridge(
     """
     job = ridge_job_of(path, found.header)
     check_parts(path, found.header, job.weight_sizes())
-    kept = LinearModel.read(private_path.with_name(PREPARATION))
+    kept = read_preparation(private_path.with_name(PREPARATION), key.key_id, key.job.preparation)
     outputs = kept.preparation.outputs
     if (power_of_two(outputs), len(kept.weights)) != (job.features, job.targets):
         raise FileError(f"{path}: expected a model of {len(kept.weights)} targets as in {PREPARATION}, found another")

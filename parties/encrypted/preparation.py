@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from parties.encrypted.records import LabelledTable
 from parties.learning.records import DataError
 
 Floats = NDArray[np.float64]
@@ -30,13 +31,18 @@ LARGEST = 1e6
 
 @dataclass(frozen=True, repr=False)
 class Preparation:
-    """The constants: mean and deviation ``(d,)``, the matrix ``(d, k)``, the clip, and the largest norm or None."""
+    """The constants: mean and deviation ``(d,)``, the matrix ``(d, k)``, the clip, and the largest norm or None.
+
+    Attributes:
+        extractor: the digest of the extractor whose features are prepared, in hex, or nothing for records as they are.
+    """
 
     mean: Floats
     deviation: Floats
     matrix: Floats
     clip: float
     norm: float | None = None
+    extractor: str = ""
 
     def __post_init__(self) -> None:
         d = len(self.mean)
@@ -57,9 +63,15 @@ class Preparation:
 
     @classmethod
     def of(
-        cls, features: Floats, components: int | None, whiten: float | None, clip: float, norm: float | None = None
+        cls,
+        features: Floats,
+        components: int | None,
+        whiten: float | None,
+        clip: float,
+        norm: float | None = None,
+        extractor: str = "",
     ) -> Preparation:
-        """Return the preparation of an owner's records ``(n, d)``.
+        """Return the preparation of an owner's records ``(n, d)``, or of the features that an extractor has made.
 
         A feature that never changes is left at 0. Without whitening the directions keep their variance. Without
         components and whitening the features stay as they are, scaled.
@@ -78,19 +90,33 @@ class Preparation:
         constant = deviation <= 1e-12 * np.maximum(1.0, np.abs(mean))
         deviation = np.where(constant, 1.0, deviation)
         if components is None and whiten is None:
-            return cls(mean, deviation, np.eye(d), clip, norm)
+            return cls(mean, deviation, np.eye(d), clip, norm, extractor)
         scaled = (features - mean) / deviation
         variances, directions = np.linalg.eigh(scaled.T @ scaled / n)
         order = np.argsort(-variances)[:kept]
         variances, directions = np.maximum(variances[order], 0.0), directions[:, order]
         directions = directions * np.where(directions.sum(axis=0) < 0, -1.0, 1.0)  # one of the two signs
         matrix = directions if whiten is None else directions / np.sqrt(variances + whiten)
-        return cls(mean, deviation, matrix, clip, norm)
+        return cls(mean, deviation, matrix, clip, norm, extractor)
 
     @property
     def outputs(self) -> int:
         """How many numbers a record becomes, the constant 1 among them."""
         return int(self.matrix.shape[1]) + 1
+
+    def check_extractor(self, table: LabelledTable) -> None:
+        """Raise `DataError` for features that another extractor has made than those that this was computed from."""
+        if table.extractor != self.extractor:
+            raise DataError(f"expected {_made_by(self.extractor)}, found {_made_by(table.extractor)}")
+
+    def prepare(self, table: LabelledTable) -> tuple[Floats, int]:
+        """Return the prepared records ``(n, outputs)`` of a table, and how many numbers were cut.
+
+        Raises:
+            DataError: another extractor has made the features, there are more or fewer of them, or one is too large.
+        """
+        self.check_extractor(table)
+        return self.apply(table.features)
 
     def apply(self, features: Floats) -> tuple[Floats, int]:
         """Return the prepared records ``(n, outputs)``, and how many numbers were cut.
@@ -110,3 +136,9 @@ class Preparation:
         if self.norm is not None:
             whole *= np.minimum(1.0, self.norm / np.linalg.norm(whole, axis=1, keepdims=True))
         return whole, cut
+
+
+def _made_by(extractor: str) -> str:
+    if not extractor:
+        return "records as they are, without an extractor"
+    return f"features of the extractor {extractor[:16]} (its file, layers and the shape of records)"

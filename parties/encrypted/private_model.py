@@ -39,7 +39,16 @@ from parties.encrypted.container import (
     write_container,
     write_packed,
 )
-from parties.encrypted.jobs import check_parts, key_job, match, private_header, private_job_of
+from parties.encrypted.jobs import (
+    check_parts,
+    following,
+    key_job,
+    match,
+    of_preparation,
+    private_header,
+    private_job_of,
+)
+from parties.encrypted.kept import PREPARATION, pack_preparation, preparation_from, read_preparation
 from parties.encrypted.keys import (
     PRIVATE,
     PUBLIC,
@@ -54,9 +63,10 @@ from parties.encrypted.keys import (
 )
 from parties.encrypted.model import LinearModel
 from parties.encrypted.records import LabelledTable
+from parties.frame.private_files import write_private
+from parties.learning.records import DataError
 
 Floats = NDArray[np.float64]
-PREPARATION = "preparation.npz"
 _IN_THE_FILE = "preparation"
 
 
@@ -82,7 +92,7 @@ def encrypt_model(model: Path, output: Path, keys: Path, passphrase: str | None)
             f"{model}: expected a model in the clear, found one that is encrypted already: give it back as it is to "
             "the holder of its private key, who alone can decrypt it. A private key is never sent to anybody"
         )
-    kept = LinearModel.read(model)
+    kept = plain_model(model)
     if (keys / PRIVATE).exists():
         raise KeyFileError(
             f"{keys / PRIVATE}: expected no private key yet, found one: a key pair serves one job, so choose another "
@@ -95,14 +105,26 @@ def encrypt_model(model: Path, output: Path, keys: Path, passphrase: str | None)
     public, weights = model_owner_make_keys(job, secret), model_owner_encrypt(job, secret, kept.weights)
     shown = LinearModel.untrained(kept.preparation, kept.classes, kept.degree)
     signer = signing_key(keys)
-    header = private_header("encrypted model", job, key_id)
-    encrypted, digest = pack_container(header, weights | {_IN_THE_FILE: shown.to_bytes()}, signer)
+    content, preparation_digest = pack_preparation(shown, key_id)
+    header = of_preparation(private_header("encrypted model", job, key_id), "", preparation_digest)
+    encrypted, digest = pack_container(header, weights | {_IN_THE_FILE: content}, signer)
     write_private_key(keys / PRIVATE, PrivateKey(seed, key_job(header, digest), key_id), passphrase)
-    shown.write(keys / PREPARATION)
-    write_container(keys / PUBLIC, private_header("public key", job, key_id), public, signer)
+    write_private(keys / PREPARATION, content)
+    write_container(keys / PUBLIC, following(private_header("public key", job, key_id), header), public, signer)
     write_packed(output, encrypted)
     header = read_container(output, "encrypted model").header
     return EncryptedModel(header, output.stat().st_size, (keys / PUBLIC).stat().st_size, perf_counter() - started)
+
+
+def plain_model(path: Path) -> LinearModel:
+    """Read a model in the clear that others are to train on their records as they are. Raises `DataError`."""
+    kept = LinearModel.read(path)
+    if kept.preparation.extractor:
+        raise DataError(
+            f"{path}: expected a model of records as they are, found a last layer on features of the extractor "
+            f"{kept.preparation.extractor[:16]}: an encrypted model takes no extractor"
+        )
+    return kept
 
 
 @dataclass(frozen=True)
@@ -147,7 +169,7 @@ def train_model(
     done = train_on_records(job, public.parts, weights, shown, table, rate, iterations)
     answer = Answer(given.header.key_id, given.digest, job.targets)
     answered = record_answer(keys, table, answer, shown.preparation.outputs, moments_known)
-    header = private_header("model", job, given.header.key_id, given.digest)
+    header = following(private_header("model", job, given.header.key_id, given.digest), given.header)
     write_container(output, header, done.results, signing_key(keys))
     seconds = perf_counter() - started
     return TrainedModel(given.header, done.rate, done.cut, done.flood, answered, output.stat().st_size, seconds)
@@ -195,7 +217,7 @@ def maps_of(
     shown: LinearModel, table: LabelledTable, rate: float | None, iterations: int
 ) -> tuple[list[tuple[Floats, Floats]], Squared, int]:
     """Return each target's map ``w -> A w + c`` of all steps on a table, the steps, and how many numbers were cut."""
-    prepared, cut = shown.preparation.apply(table.features)
+    prepared, cut = shown.preparation.prepare(table)
     largest = float(np.linalg.eigvalsh(prepared.T @ prepared / len(prepared))[-1])
     choices = Squared(1 / largest if rate is None else rate, iterations)
     return [linear_map(prepared, table.signs(target), choices) for target in range(table.targets)], choices, cut
@@ -206,7 +228,9 @@ def _shown(path: Path, job: PrivateModelJob, given: Container) -> LinearModel:
     sizes = {part.name: part.size for part in given.header.parts if part.name != _IN_THE_FILE}
     if _IN_THE_FILE not in given.parts or sizes != job.model_sizes():
         raise FileError(f"{path}: expected the weights of {job.targets} targets and a preparation, found other parts")
-    return shown_model(path, job, given.parts[_IN_THE_FILE])
+    content = given.parts[_IN_THE_FILE]
+    preparation_from(path, content, given.header.key_id, given.header.preparation)
+    return shown_model(path, job, content)
 
 
 def shown_model(source: Path, job: PrivateModelJob, content: bytes) -> LinearModel:
@@ -231,7 +255,7 @@ def decrypt_private_model(
     """
     job = private_job_of(path, found.header)
     check_parts(path, found.header, job.result_sizes())
-    kept = LinearModel.read(private_path.with_name(PREPARATION))
+    kept = read_preparation(private_path.with_name(PREPARATION), key.key_id, key.job.preparation)
     if PrivateModelJob.of(kept.preparation.outputs, len(kept.weights)) != job:
         raise FileError(f"{path}: expected a model of {len(kept.weights)} targets as in {PREPARATION}, found another")
     secret = owner_make_secret(key.job.parameters, key.seed)

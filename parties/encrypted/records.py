@@ -1,12 +1,13 @@
 """An owner's records from a file: features as numbers, and a class for each record.
 
-An NPZ file has an array ``X`` ``(n, d)`` and an array ``y`` ``(n,)``. A table (CSV, TSV, Parquet, gzipped or not) has a
+An NPZ file has an array ``X`` ``(n, d)`` and an array ``y`` ``(n,)``. For an extractor of features ``X`` may hold
+images, ``(n, height, width)`` or ``(n, channels, height, width)``. A table (CSV, TSV, Parquet, gzipped or not) has a
 column for each feature and one with the class, as :mod:`parties.learning.own` reads them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,16 @@ MOST_CLASSES = 20
 
 @dataclass(frozen=True, repr=False)
 class LabelledTable:
-    """Features ``(n, d)``, and for each record the place of its class ``(n,)`` among ``classes``."""
+    """Features ``(n, d)``, and for each record the place of its class ``(n,)`` among ``classes``.
+
+    Attributes:
+        extractor: the digest of the extractor that has made the features, in hex, or nothing for records as they are.
+    """
 
     features: Floats
     places: NDArray[np.int64]
     classes: tuple[str, ...]
+    extractor: str = ""
 
     def __repr__(self) -> str:
         return f"LabelledTable(features={self.features.shape})"
@@ -46,21 +52,26 @@ class LabelledTable:
 
     def part(self, rows: NDArray[np.int64]) -> LabelledTable:
         """Return these records alone, by their places, with all classes."""
-        return LabelledTable(self.features[rows], self.places[rows], self.classes)
+        return replace(self, features=self.features[rows], places=self.places[rows])
 
     def write(self, path: Path) -> None:
         """Write the table for a party's process to read, with its classes in their order."""
-        np.savez(path, features=self.features, places=self.places, classes=np.array(self.classes))
+        classes, extractor = np.array(self.classes), np.array(self.extractor)
+        np.savez(path, features=self.features, places=self.places, classes=classes, extractor=extractor)
 
     @classmethod
     def read(cls, path: Path) -> LabelledTable:
         """Read what `write` wrote."""
         with np.load(path, allow_pickle=False) as found:
-            return cls(found["features"], found["places"], tuple(map(str, found["classes"])))
+            classes = tuple(map(str, found["classes"]))
+            return cls(found["features"], found["places"], classes, str(found["extractor"]))
 
 
-def read_records(path: Path, label: str = "label", delimiter: str = ",") -> LabelledTable:
+def read_records(path: Path, label: str = "label", delimiter: str = ",", images: bool = False) -> LabelledTable:
     """Read an owner's records. Classes are in the order of their names, or of their numbers.
+
+    Args:
+        images: whether a record may be an image, as an extractor takes it.
 
     Raises:
         DataError: the file is none of those above, has no such column, holds what is no finite number, or fewer than 2
@@ -71,7 +82,7 @@ def read_records(path: Path, label: str = "label", delimiter: str = ",") -> Labe
         raise DataError(f"{path}: expected a file of {', '.join(TABLES)}, found another name{hint}")
     if path.name.lower().endswith(".npz") and {"X", "y"} <= {*array_names(path)}:
         arrays = read_arrays(path, ("X", "y"))
-        features, labels = _numbers(path, arrays["X"]), arrays["y"]
+        features, labels = _numbers(path, arrays["X"], images), arrays["y"]
     else:
         table = read_table(path, None, delimiter)
         labels = table.column(label, "the classes")
@@ -90,11 +101,15 @@ def read_records(path: Path, label: str = "label", delimiter: str = ",") -> Labe
     return LabelledTable(features, places, classes)
 
 
-def _numbers(path: Path, found: NDArray[Any]) -> Floats:
-    if found.ndim != 2 or found.dtype.kind not in "biuf" or not found.size:
-        raise DataError(f"{path}, array 'X': expected numbers (n, d), found {found.dtype} of shape {found.shape}")
+def _numbers(path: Path, found: NDArray[Any], images: bool) -> Floats:
+    if not 2 <= found.ndim <= (4 if images else 2) or found.dtype.kind not in "biuf" or not found.size:
+        expected = "(n, d), or images (n, height, width) or (n, channels, height, width)" if images else "(n, d)"
+        hint = ": images need an extractor (--features)" if found.ndim in (3, 4) and not images else ""
+        raise DataError(
+            f"{path}, array 'X': expected numbers {expected}, found {found.dtype} of shape {found.shape}{hint}"
+        )
     features = found.astype(np.float64)
-    finite = np.isfinite(features).all(axis=1)
+    finite = np.isfinite(features).reshape(len(features), -1).all(axis=1)
     if not finite.all():
         raise DataError(f"{path}, array 'X', row {int(finite.argmin()) + 1}: expected finite numbers, found another")
     return features

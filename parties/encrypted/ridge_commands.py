@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mpc.encrypted.pooled import bound
@@ -49,8 +50,11 @@ def _refuse(names: set[str], expected: str) -> None:
         raise ConfigError(f"{min(names)}: expected {expected}, found it here.")
 
 
-def encrypt_moments(table: LabelledTable, options: EncryptDatasetOptions) -> Summary:
-    """Make keys and encrypt the moments of an owner's records, or encrypt them under another owner's key."""
+def encrypt_moments(table: LabelledTable, options: EncryptDatasetOptions, told: Sequence[tuple[str, str]]) -> Summary:
+    """Make keys and encrypt the moments of an owner's records, or encrypt them under another owner's key.
+
+    What is `told` about the records' features is shown with the rest.
+    """
     if options.public_key is not None and options.preparation is not None:
         made = pooling.join_moments(
             table, options.output, options.keys_dir, options.public_key, options.preparation, options.signed_by
@@ -62,6 +66,7 @@ def encrypt_moments(table: LabelledTable, options: EncryptDatasetOptions) -> Sum
     ridge, job = made.job.choices, made.job
     lines = [
         ("records", f"{len(table.features)} of {table.features.shape[1]} features, {len(table.classes)} classes"),
+        *told,
         ("prepared", f"{made.cut} of {made.numbers} numbers cut"),
         ("ridge", f"regularisation {ridge.regularisation:g}, eigenvalues up to {ridge.largest:g}, of which yours reach "
          f"{made.eigenvalue:.3g}; the polynomial of degree {ridge.degree} is within {ridge.error:.2g} of the inverse"),

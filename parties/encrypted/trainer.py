@@ -9,7 +9,7 @@ from time import perf_counter
 
 from mpc.encrypted.training import trainer_train
 from parties.encrypted.container import Container, FileError, Header, read_container, write_container
-from parties.encrypted.jobs import RIDGE, check_parts, check_rate, header_of, job_of, match, ridge_header
+from parties.encrypted.jobs import RIDGE, check_parts, check_rate, following, header_of, job_of, match, ridge_header
 from parties.encrypted.keys import signing_key
 from parties.encrypted.pooling import solve_file
 
@@ -71,11 +71,13 @@ def _descend(
         tell(done, total)
         if step.weights is not None:
             weights[f"weights {step.target}"] = step.weights
-    return header_of("model", job, records.header.key_id, records.digest), weights
+    header = header_of("model", job, records.header.key_id, records.digest)
+    return following(header, records.header), weights
 
 
 def _solve(
     data: Path, records: Container, public_key: Path, public: Container, tell: Callable[[int, int], None]
 ) -> tuple[Header, dict[str, bytes]]:
     job, weights = solve_file(data, records, public_key, public, tell)
-    return ridge_header("model", job, records.header.key_id, records.digest), weights
+    header = ridge_header("model", job, records.header.key_id, records.digest)
+    return following(header, records.header), weights

@@ -19,7 +19,7 @@ from parties.encrypted.model_run.settings import ModelOwnerSettings, RecordsOwne
 from parties.encrypted.owner import scikit_learn
 from parties.encrypted.planning import records_of
 from parties.encrypted.preparation import Preparation
-from parties.encrypted.private_model import maps_of, model_of
+from parties.encrypted.private_model import maps_of, model_of, plain_model
 from parties.encrypted.records import LabelledTable
 from parties.encrypted.settings import OWNER, TRAINER
 from parties.frame.errors import ConfigError
@@ -100,7 +100,7 @@ def _dealt(config: SecureTrainConfig, table: LabelledTable) -> tuple[LinearModel
     for rows in (test, kept) if config.start_model else (test, mine, kept):
         if len(set(table.places[rows].tolist())) < len(table.classes):
             raise ConfigError("held_out: expected records of every class in each part, found a part without: seed?")
-    model = _own_model(config, table.part(mine)) if config.start_model is None else LinearModel.read(config.start_model)
+    model = _own_model(config, table.part(mine)) if config.start_model is None else plain_model(config.start_model)
     if model.classes != table.classes:
         raise ConfigError(
             f"start_model: expected the classes of the records, {', '.join(table.classes)}, found "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -20,6 +21,7 @@ from mpc.encrypted.threshold import decryption, key_making
 from mpc.encrypted.threshold.owner import Owner
 from mpc.encrypted.threshold.session import JointKey
 from mpc.errors import CheatingError
+from parties.encrypted.features import extracted
 from parties.encrypted.joint_answers import JointAnswers
 from parties.encrypted.keys import SIGNING, new_seed
 from parties.encrypted.model import LinearModel
@@ -32,15 +34,35 @@ from parties.encrypted.wire import send_parts
 from parties.frame.connections import Connections
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
+from parties.learning.model_files.extractor import Extractor
+from parties.learning.records import DataError
 
-RECORDS, TEST, KEPT = "records.npz", "held_out.npz", "preparation.npz"
+RECORDS, TEST, KEPT, EXTRACTOR = "records.npz", "held_out.npz", "preparation.npz", "extractor.npz"
 
 
 def prepared(kept: LinearModel, table: LabelledTable, features: int) -> tuple[Floats, Floats]:
     """Return the prepared records ``(n, features)``, padded with zeros, and each target's signs ``(targets, n)``."""
-    found, _ = kept.preparation.apply(table.features)
+    found, _ = kept.preparation.prepare(table)
     padded = np.pad(found, ((0, 0), (0, features - found.shape[1])))
     return padded, np.stack([table.signs(target) for target in range(table.targets)])
+
+
+def at_home(settings: PoolOwnerSettings, folder: Path, name: str) -> LabelledTable:
+    """Return an owner's records, or their features of the extractor that all owners have agreed on.
+
+    Raises:
+        DataError: the extractor in the owner's folder is another one, or gives what is no number.
+    """
+    table = LabelledTable.read(folder / name)
+    if not settings.extractor:
+        return table
+    extractor = Extractor.read(folder / EXTRACTOR)
+    if extractor.digest != settings.extractor:
+        raise DataError(
+            f"{folder / EXTRACTOR}: expected the extractor {settings.extractor[:16]} that all owners use, found "
+            f"{extractor.digest[:16]}"
+        )
+    return extracted(table, extractor)
 
 
 def _side(settings: PoolOwnerSettings, kept: LinearModel, table: LabelledTable) -> RidgeOwner | LogisticOwner:
@@ -54,7 +76,7 @@ def owner(party: Party[PoolOwnerSettings]) -> None:
     """Play one owner."""
     settings, progress, joint = party.settings, party.progress, party.settings.joint
     job = joint.job
-    table, test = (LabelledTable.read(party.folder / name) for name in (RECORDS, TEST))
+    table, test = (at_home(settings, party.folder, name) for name in (RECORDS, TEST))
     kept = LinearModel.read(party.folder / KEPT)
     signing = Ed25519PrivateKey.from_private_bytes((party.folder / SIGNING).read_bytes())
     side = _side(settings, kept, table)
@@ -96,7 +118,7 @@ def owner(party: Party[PoolOwnerSettings]) -> None:
     result = {
         "party": settings.name,
         "encrypted": "pool",
-        "accuracy": model.accuracy(test.features, test.places),
+        "accuracy": model.accuracy_on(test),
         "held_out": len(test.features),
         "records": len(table.features),
         "algorithm": settings.choices.algorithm,

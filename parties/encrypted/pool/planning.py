@@ -14,16 +14,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mpc.encrypted.joint_logistic import JointLogistic
 from mpc.encrypted.joint_ridge import JointRidge
 from mpc.encrypted.packing import Floats, Packing, power_of_two
-from mpc.encrypted.pooled import RidgeJob, owner_moments
+from mpc.encrypted.pooled import MOST_FEATURES, RidgeJob, owner_moments
 from mpc.encrypted.programs.logistic import Logistic, train_in_the_clear
 from mpc.encrypted.programs.ridge import Ridge, solve_in_the_clear
 from mpc.encrypted.threshold.training import JointJob
 from parties.encrypted.config import TRAINER, PoolConfig, SecureTrainConfig
+from parties.encrypted.features import Features, extracted, features_of
 from parties.encrypted.keys import SIGNING
 from parties.encrypted.model import LinearModel, check_name
 from parties.encrypted.owner import scikit_learn
 from parties.encrypted.planning import records_of
-from parties.encrypted.pool.owner import KEPT, RECORDS, TEST, prepared
+from parties.encrypted.pool.owner import EXTRACTOR, KEPT, RECORDS, TEST, prepared
 from parties.encrypted.pool.settings import LogisticTold, PoolOwnerSettings, PoolTrainerSettings, RidgeTold
 from parties.encrypted.pooling import share_of
 from parties.encrypted.preparation import Preparation
@@ -56,9 +57,15 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
     """
     if config.output_model is not None:
         check_name(config.output_model)
-    public, tests, dealt = _own(config, pool) if pool.files else _dealt(config, pool)
-    table = public
-    preparation = Preparation.of(public.features, None, None, config.clip, pool.largest_norm)
+    raw = _own(config, pool) if pool.files else _dealt(config, pool)
+    made = None if pool.features is None else features_of(raw[0], pool.features)
+    table, tests, dealt = raw if made is None else _extracted(raw, made)
+    preparation = Preparation.of(table.features, None, None, config.clip, pool.largest_norm, extractor=table.extractor)
+    if pool.algorithm == "ridge" and preparation.outputs > MOST_FEATURES:
+        raise ConfigError(
+            f"features: expected {'an extractor' if made else 'records'} of at most {MOST_FEATURES - 1} features for "
+            f"ridge, found {preparation.outputs - 1}."
+        )
     kept = LinearModel.untrained(preparation, table.classes, 0 if pool.algorithm == "ridge" else pool.sigmoid_degree)
     records, features = sum(len(one.features) for one in dealt), power_of_two(preparation.outputs)
     if pool.algorithm == "ridge":  # of two owners each would learn from an exact n' how many records the other has
@@ -69,11 +76,13 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
     else:
         training = _logistic(pool, shape, [prepared(kept, one, features) for one in dealt])
     signing = [Ed25519PrivateKey.generate() for _ in pool.owners]
-    for name, own, test, key in zip(pool.owners, dealt, tests, signing, strict=True):
+    for name, own, test, key in zip(pool.owners, raw[2], raw[1], signing, strict=True):
         folder = run.folders.party(name)
         own.write(folder / RECORDS)
         test.write(folder / TEST)
         kept.write(folder / KEPT)
+        if made is not None:
+            made.extractor.write(folder / EXTRACTOR)
         write_private(folder / SIGNING, key.private_bytes_raw())
     trainer_address = Address(host=run.host, port=run.start_port)
     opener_address = Address(host=run.host, port=run.start_port + 1)
@@ -92,6 +101,7 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
             "targets": table.targets,
             "sigma": pool.sigma,
             "choices": training.told,
+            "extractor": table.extractor,
         }
 
     told = [
@@ -124,6 +134,7 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
             "record, label or weight",
             f"{training.leak}, and {TRAINER} and {pool.owners[0]}, who opens it, must not collude",
             *training.notes,
+            *([] if made is None else [f"each owner makes {made.line}, at home"]),
         ),
     )
 
@@ -134,7 +145,7 @@ Parts = tuple[LabelledTable, list[LabelledTable], list[LabelledTable]]
 
 def _dealt(config: SecureTrainConfig, pool: PoolConfig) -> Parts:
     """Deal one table out. All owners measure the model on the same records."""
-    table = records_of(config)
+    table = records_of(config, images=pool.features is not None)
     order = np.random.default_rng(config.seed).permutation(len(table.features))
     count, public = round(config.held_out * len(order)), round(pool.public_part * len(order))
     parts = [order[:count], order[count : count + public], *np.array_split(order[count + public :], len(pool.owners))]
@@ -145,15 +156,24 @@ def _dealt(config: SecureTrainConfig, pool: PoolConfig) -> Parts:
     return shown, [test] * len(own), own
 
 
+def _extracted(raw: Parts, made: Features) -> Parts:
+    """Return the same parts as features. The launcher has them all, for what is shown beside the run alone."""
+    _, tests, dealt = raw
+    one = {id(test): extracted(test, made.extractor) for test in tests}  # without files all owners have one test
+    return made.table, [one[id(test)] for test in tests], [extracted(own, made.extractor) for own in dealt]
+
+
 def _own(config: SecureTrainConfig, pool: PoolConfig) -> Parts:
     """Read each owner's own file, of which it holds records out. The data set is public."""
-    public, tests, dealt = records_of(config), [], []
+    images = pool.features is not None
+    public, tests, dealt = records_of(config, images), [], []
     for name in pool.owners:
-        table = read_records(pool.files[name], config.label, config.delimiter)
-        if table.classes != public.classes or table.features.shape[1] != public.features.shape[1]:
+        table = read_records(pool.files[name], config.label, config.delimiter, images)
+        if table.classes != public.classes or table.features.shape[1:] != public.features.shape[1:]:
+            expected, found = (" x ".join(map(str, one.features.shape[1:])) for one in (public, table))
             raise ConfigError(
-                f"files: expected {public.features.shape[1]} features and the classes {', '.join(public.classes)} of "
-                f"the public records, found {table.features.shape[1]} and {', '.join(table.classes)} of {name}."
+                f"files: expected {expected} features and the classes {', '.join(public.classes)} of the public "
+                f"records, found {found} and {', '.join(table.classes)} of {name}."
             )
         order = np.random.default_rng(config.seed).permutation(len(table.features))
         count = round(config.held_out * len(order))
@@ -260,7 +280,7 @@ def _twin(training: _Training, kept: LinearModel, dealt: list[LabelledTable], te
 
     def accuracy(weights: Floats) -> float:
         model = LinearModel(weights[:, : kept.preparation.outputs], kept.preparation, kept.classes, kept.degree)
-        return model.accuracy(test.features, test.places)
+        return model.accuracy_on(test)
 
     pooled = LabelledTable(
         np.concatenate([one.features for one in dealt]), np.concatenate([one.places for one in dealt]), kept.classes

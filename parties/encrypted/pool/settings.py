@@ -56,6 +56,7 @@ class PoolSettings(PartySettings):
         features: d, with the constant 1 and the numbers that pad it.
         sigma: the deviation of the noise that the trainer and the opener each add to a weight.
         choices: of the algorithm.
+        extractor: the digest of the extractor that all owners use, in hex, or nothing.
     """
 
     owners: tuple[str, ...]
@@ -66,6 +67,7 @@ class PoolSettings(PartySettings):
     targets: int
     sigma: float
     choices: RidgeTold | LogisticTold
+    extractor: str = ""
 
     @property
     def signing_keys(self) -> tuple[bytes, ...]:
@@ -91,6 +93,7 @@ class PoolSettings(PartySettings):
         found = {"protocol": "securetrain", "encrypted": "pool", "algorithm": chosen.pop("algorithm")}
         found |= {"owners": ", ".join(self.owners), "signing": ", ".join(self.signing)}
         found |= {name: str(getattr(self, name)) for name in ("parameters", "records", "features", "targets")}
+        found |= {"extractor": self.extractor} if self.extractor else {}
         return found | {name: str(value) for name, value in chosen.items()} | {"sigma": str(self.sigma)}
 
     @property

@@ -23,3 +23,15 @@ class ModelFile(BaseModel):
     file: Annotated[Path, PathInFile]
     factory: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     path: Annotated[Path, PathInFile] | None = None
+
+
+class ExtractorFile(ModelFile):
+    """The file of a public network that turns records into features, see :mod:`parties.learning.model_files.extractor`.
+
+    Attributes:
+        layers: how many of its layers are used, from the first one, as `model check` counts them. None is all of them.
+        trust_pickle: whether code that lies in the file may run.
+    """
+
+    layers: int | None = Field(None, ge=1)
+    trust_pickle: bool = False

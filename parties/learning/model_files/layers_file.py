@@ -72,6 +72,12 @@ def settings_of(layer: FloatLayer) -> dict[str, Any]:
     return _SETTINGS[type(layer)](layer)
 
 
+def arrays_of(layer: FloatLayer) -> _Arrays:
+    """Return a layer's arrays by torch's names."""
+    names = _ARRAYS.get(type(layer), {})
+    return {name: reals(getattr(layer, attribute), repr(layer)) for name, attribute in names.items()}
+
+
 def without_rows(layers: Sequence[FloatLayer], shape: tuple[int, ...]) -> tuple[list[FloatLayer], tuple[int, ...]]:
     """Return layers and input shape for rows of values where a record is one row anyway."""
     if shape[:-1] == (1, 1) and layers and isinstance(layers[0], Flatten):
@@ -81,11 +87,11 @@ def without_rows(layers: Sequence[FloatLayer], shape: tuple[int, ...]) -> tuple[
 
 def write_layers(path: Path, layers: Sequence[FloatLayer], shape: tuple[int, ...], classes: Sequence[str] = ()) -> None:
     """Write for the owner alone (0600), atomically."""
-    described, arrays = [], {}
+    described: list[dict[str, Any]] = []
+    arrays: _Arrays = {}
     for place, layer in enumerate(layers):
         described.append({"kind": type(layer).__name__} | settings_of(layer))
-        for name, attribute in _ARRAYS.get(type(layer), {}).items():
-            arrays[f"{place}.{name}"] = reals(getattr(layer, attribute), repr(layer))
+        arrays |= {f"{place}.{name}": array for name, array in arrays_of(layer).items()}
     description = {"format": _FORMAT, "input_shape": list(shape), "classes": list(classes), "layers": described}
     buffer = io.BytesIO()
     np.savez(buffer, description=np.array(json.dumps(description)), **arrays)  # type: ignore[arg-type]

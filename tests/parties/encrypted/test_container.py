@@ -95,11 +95,13 @@ def test_swapped_chunks_are_refused(written: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"version": 2}, "expected a file of version 3, found 2: use the same release"),
+        ({"version": 3}, "expected a file of version 4, found 3: use the same release"),
         ({"kind": "model"}, "expected an encrypted data set, found a trained model, encrypted"),
         ({"kind": "secret"}, "expected a header in its one form, found another"),
         ({"algorithm": "\x1b[31mlogistic"}, "expected a header in its one form, found another"),
         ({"key_id": "\x1b]0;title\x07"}, "expected a header in its one form, found another"),
+        ({"extractor": "\x1b[2J"}, "expected a header in its one form, found another"),
+        ({"preparation": "\x1b[2J"}, "expected a header in its one form, found another"),
         ({"source": "\x1b[2J"}, "expected a header in its one form, found another"),
         ({"parameters": "\x1b[2J"}, "expected a header in its one form, found another"),
         ({"parameters_digest": "\x1b[2J"}, "expected a header in its one form, found another"),
@@ -139,7 +141,7 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b'{"kind": "capc private key"}')
     with pytest.raises(FileError, match="found another \\(a private key"):
         read_container(path, "data")
-    deep = b'{"version":3,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    deep = b'{"version":4,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     path.write_bytes(b"CAPCENC1" + struct.pack("<I", len(deep)) + deep)
     for read in (lambda: read_container(path, "data"), lambda: read_header(path)):
         with pytest.raises(FileError, match="expected a header in its one form"):

@@ -25,7 +25,7 @@ from parties.encrypted.keys import (
 
 JOB = KeyJob(
     parameters="small", parameters_digest="00", algorithm="logistic", records=512, features=16, targets=1, rate=4.0,
-    iterations=3, degree=3, regularisation=0.0, largest=0.0, source="cd" * 32,
+    iterations=3, degree=3, regularisation=0.0, largest=0.0, extractor="", preparation="ef" * 32, source="cd" * 32,
 )  # fmt: skip
 KEY = PrivateKey(bytes(range(32)), JOB, "ab" * 16)
 

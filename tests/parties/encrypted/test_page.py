@@ -28,7 +28,7 @@ def test_the_commands_print_what_the_page_says(tmp_path: Path) -> None:
             command = block.body.replace("$ capc", f"$ python {ROOT / 'run_protocol.py'}", 1)
             run(command.replace("--config ", f"--config {ROOT}/", 1), tmp_path)
             commands += 1
-    assert commands == 16
+    assert commands == 21
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [
         "alice",
         "bob",
@@ -36,7 +36,9 @@ def test_the_commands_print_what_the_page_says(tmp_path: Path) -> None:
         "files",
         "first",
         "logs",
+        "north",
         "second",
+        "south",
         "third",
     ]
     assert not os.path.exists(tmp_path / "other.enc")

@@ -163,5 +163,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PartyError, match="verify: expected none for a model that another party trained"):
         decrypt(tmp_path, verify=tmp_path / "x.npz")
     shutil.copy(tmp_path / "keys" / "private.key", tmp_path / "alone.key")
-    with pytest.raises(PartyError, match=r"preparation.npz: expected a model, found none that can be read"):
+    with pytest.raises(
+        PartyError, match=r"preparation.npz: expected the preparation of the key pair .*, found none that can be read"
+    ):
         decrypt(tmp_path, private_key=tmp_path / "alone.key")

@@ -1,0 +1,69 @@
+"""The child that turns a model's file into the layers of an extractor, held to the original on records of its owner.
+
+It reads an `ExtractionJob` on standard input and writes the layers to a file. On standard output stands a JSON list of
+what was made of the file, in sentences.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from mpc.errors import MpcError
+from mpc.inference.models.floats import Floats
+from mpc.inference.models.floats.layer import first_line
+from parties.frame.errors import PartyError
+from parties.learning.model_files.layers_file import write_layers
+from parties.learning.model_files.source import PICKLE_WARNING, RUN_CODE, ModelSource
+
+
+class ExtractionJob(BaseModel):
+    """What to convert.
+
+    Attributes:
+        samples: an NPY file of records ``(n, ...)``, on which layers and original are compared.
+        layers: the file to write the layers to.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: ModelSource
+    samples: Path
+    layers: Path
+
+
+def as_taken(records: Floats, rows: bool) -> Floats:
+    """Return records ``(n, ...)`` as rows of values, or else as images ``(n, channels, height, width)``."""
+    if rows:
+        return records.reshape(len(records), -1)
+    return records[:, None] if records.ndim == 3 else records
+
+
+def extract(job: ExtractionJob) -> list[str]:
+    """Convert the file and write its layers. Return what was made of it. Raises `MpcError` and `PartyError`."""
+    from parties.learning.model_files.fitting import takes_rows  # noqa: PLC0415 - only the child pays for it
+    from parties.learning.model_files.reading import read_model  # noqa: PLC0415
+
+    found, records = read_model(job.source), np.load(job.samples, allow_pickle=False).astype(np.float64)
+    records = as_taken(records, takes_rows(found.layers))
+    found.layers.compare(records)
+    write_layers(job.layers, found.layers, records.shape[1:])
+    return [*found.words, *([PICKLE_WARNING] if job.source.kind in RUN_CODE else [])]
+
+
+def main() -> int:
+    """Run the child. Return the exit status."""
+    try:
+        print(json.dumps(extract(ExtractionJob.model_validate_json(sys.stdin.read()))))
+    except (MpcError, PartyError, OSError) as error:
+        print(first_line(error), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""A public network, or its first layers, that turns each record into features for a last layer.
+
+Whoever trains a last layer on such features must use one extractor with all others. So it has a digest, over what the
+layers compute and the shape of the records that they take, whatever file they came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mpc.errors import ParameterError
+from mpc.inference.models.floats import FloatLayer, Floats, run
+from parties.frame.child import ending, run_child
+from parties.frame.errors import ConfigError
+from parties.learning.model_files.extraction import ExtractionJob, as_taken
+from parties.learning.model_files.layers_file import arrays_of, read_layers, settings_of, write_layers
+from parties.learning.model_files.source import ModelSource, missing_to_read, model_source
+from parties.learning.records import DataError
+
+LAYERS_FILE = ".npz"
+_AT_ONCE, _SAMPLES = 256, 64  # records
+_DEADLINE_S = 600.0
+
+
+@dataclass(frozen=True, repr=False)
+class Extractor:
+    """Layers, and the shape of one record as the first one takes it: ``(d,)`` or ``(channels, height, width)``.
+
+    Raises:
+        DataError: the layers do not take records of the shape.
+    """
+
+    layers: tuple[FloatLayer, ...]
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.outputs < 1:
+            raise DataError(f"expected an extractor for records of {self.shape}, found one without features")
+
+    def __repr__(self) -> str:
+        return f"Extractor({self.shape} -> {self.outputs})"
+
+    @property
+    def outputs(self) -> int:
+        """How many features a record becomes."""
+        current = self.shape
+        for place, layer in enumerate(self.layers):
+            try:
+                current = layer.output_shape(current)
+            except ParameterError as error:
+                raise DataError(f"expected an extractor for records of {self.shape}: layer {place}: {error}") from error
+            if min(current) < 1:
+                raise DataError(f"expected an extractor for records of {self.shape}, found nothing left behind {layer}")
+        return math.prod(current)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the layers with all their numbers and over the shape of a record, in hex."""
+        digest = hashlib.sha256(b"capc extractor\0")
+        for part in _described(self.layers, self.shape):
+            digest.update(len(part).to_bytes(8, "little") + part)
+        return digest.hexdigest()
+
+    def apply(self, records: Floats) -> Floats:
+        """Return the features ``(n, outputs)`` of records ``(n, *shape)``, in floats of 64 bits.
+
+        Images may be ``(n, height, width)``. Where rows of values are taken, each record is put in a row.
+
+        Raises:
+            DataError: the records have another shape, or a feature is no finite number.
+        """
+        records = as_taken(records, len(self.shape) == 1)
+        if records.ndim == 2 and self.shape[:-1] == (1, 1):
+            records = records[:, None, None]
+        if records.shape[1:] != self.shape:
+            raise DataError(f"expected records of {self.shape} for the extractor, found {records.shape[1:]}")
+        found = np.empty((len(records), self.outputs))
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no number is refused below
+            for start in range(0, len(records), _AT_ONCE):
+                some = records[start : start + _AT_ONCE]
+                found[start : start + len(some)] = run(self.layers, some).reshape(len(some), -1)
+        finite = np.isfinite(found).all(axis=1)
+        if not finite.all():
+            raise DataError(
+                f"row {int(finite.argmin()) + 1}: expected finite features of the extractor, found NaN or infinity"
+            )
+        return found
+
+    def write(self, path: Path) -> None:
+        """Write the layers as an NPZ file that describes itself, for its owner alone."""
+        write_layers(path, self.layers, self.shape)
+
+    @classmethod
+    def read(cls, path: Path) -> Extractor:
+        """Read what `write` wrote. Raises `DataError`."""
+        layers, shape, _ = read_layers(path)
+        return cls(layers, shape)
+
+
+def _described(layers: Sequence[FloatLayer], shape: tuple[int, ...]) -> list[bytes]:
+    parts = [json.dumps(list(shape)).encode()]
+    for layer in layers:
+        settings: dict[str, Any] = {"kind": type(layer).__name__} | settings_of(layer)
+        parts.append(json.dumps(settings, sort_keys=True).encode())
+        for name, array in arrays_of(layer).items():
+            parts += [f"{name} {array.shape}".encode(), np.ascontiguousarray(array, "<f8").tobytes()]
+    return parts
+
+
+def load_extractor(
+    file: Path, factory: str | None, path: Path | None, trust_pickle: bool, layers: int | None, records: Floats
+) -> tuple[Extractor, list[str]]:
+    """Return the extractor of a model's file for records ``(n, ...)``, and what was made of it, in sentences.
+
+    A file of layers (``.npz``, as `write_layers` writes it) is read here. All others are converted in a process of its
+    own, where the layers are held to the original on some of the records.
+
+    Args:
+        layers: how many layers are used, from the first one. None is all of them.
+
+    Raises:
+        ConfigError: there is no such file, or it cannot be converted.
+        DataError: it takes no such records, or has fewer layers.
+    """
+    if file.suffix.lower() == LAYERS_FILE:
+        if factory is not None:
+            raise ConfigError(f"features {file}: expected no factory with a file of layers, found {factory}.")
+        read, shape, _ = read_layers(file)
+        found, words = list(read), list[str]()
+    else:
+        source = model_source(file, factory, path, trust_pickle, ())
+        if complaint := missing_to_read(source):
+            raise ConfigError(f"features: {complaint}.")
+        found, shape, words = _in_child(source, records)
+    if layers is not None:
+        if not 1 <= layers <= len(found):
+            raise DataError(f"{file}: expected 1 to {len(found)} layers of the extractor, found {layers}")
+        words = [f"{layers} of its {len(found)} layers are used, from the first one"]
+        found = found[:layers]
+    return Extractor(tuple(found), shape), words
+
+
+def _in_child(source: ModelSource, records: Floats) -> tuple[list[FloatLayer], tuple[int, ...], list[str]]:
+    with tempfile.TemporaryDirectory(prefix="capc-extractor-") as name:  # 0700
+        samples, made = Path(name) / "samples.npy", Path(name) / "layers.npz"
+        np.save(samples, records[:_SAMPLES])
+        job = ExtractionJob(source=source, samples=samples, layers=made)
+        child = run_child("parties.learning.model_files.extraction", job, _DEADLINE_S)
+        if child.returncode != 0:
+            raise ConfigError(f"features {source.file}: {ending(child)}")
+        layers, shape, _ = read_layers(made)
+        words: list[str] = json.loads(child.stdout.splitlines()[-1])
+    return list(layers), shape, words
