@@ -131,6 +131,12 @@ void bits_in_words() {
     bit_products({b.data(), a.data(), 1, a.data(), b[1]}, {{0, {0}, {0, 1}}}, 33, 1, sum.data());
     for (std::vector<std::uint64_t>* words : {&less, &equal, &sum}) make_public(*words);
     CHECK(less.size() == sum.size());
+    std::vector<std::uint64_t> table(table_rows(3) * 33);
+    tables_of_planes({a.data(), 33}, 3, 33, {table.data(), 33});
+    const std::vector<std::uint64_t> open(3 * 33, 2);
+    chosen_planes({table.data(), 33}, {open.data(), 33}, 3, 33, b[0], {less.data(), 33}, {equal.data(), 33});
+    for (std::vector<std::uint64_t>* words : {&table, &less, &equal}) make_public(*words);
+    CHECK(less.size() == equal.size());
 }
 
 void sums_in_the_field() {
