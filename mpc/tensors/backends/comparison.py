@@ -91,7 +91,8 @@ def to_ring(party: Party, plane: Words, layout: Layout) -> list[Handle]:
         return handles
     (opened,) = party.open("bits to ring", [Part(plane ^ beta, planes=True)], shapes)
     t = layout.bits(opened)
-    sign = party.reduce(_ONE - (t << _ONE))
+    twice = t << _ONE
+    sign = party.reduce(np.subtract(_ONE, twice, out=twice))
     share = sign * ring_beta
     if party.first:
         share += t

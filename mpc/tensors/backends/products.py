@@ -289,8 +289,9 @@ def _elementwise(party: Party, x: Handle, y: Handle, shape: Shape) -> Handle:
     result = _product(party, _whole(party, first), _whole(party, second), shape, np.multiply, signed=signed)
     if party.computes:
         share = party.share_of(result)
-        for part in less:
-            share = share - (part if x is not y else part + part)
+        for part in less:  # which is nobody else's
+            whole_part = np.add(part, part, out=part) if x is y else part
+            share = np.subtract(share, whole_part, out=part)
         result.share = party.reduce(share)
     return result
 
@@ -301,7 +302,8 @@ def _whole(party: Party, mask: Mask) -> Mask:
         return mask
     share = party.known(mask.share)
     for top in mask.tops:
-        share = share - party.known(top.lift) * party.known(top.share)
+        less = party.known(top.lift) * party.known(top.share)
+        share = np.subtract(share, less, out=less if less.shape == share.shape and less.ndim else None)
     return mask._replace(share=share)
 
 
@@ -311,8 +313,8 @@ def _tops(party: Party, x: Mask, y: Mask, shape: Shape) -> list[Words]:
     for top in x.tops:
         dealt = party.dealing.deal(shape, top.bits, partial(_made_top, party, top, y, shape))
         if party.computes:
-            less = party.known(top.lift) * dealt
-            found.append(less if y.sign is None else y.sign * less)
+            less = np.asarray(party.known(top.lift) * dealt)
+            found.append(less if y.sign is None else np.multiply(y.sign, less, out=less))
     return found
 
 
@@ -373,7 +375,7 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
         share = product(e, b)
         share += product(a + e if party.first else a, f)
     if signed:
-        share = share + c
+        share = np.add(share, c, out=np.asarray(c))  # which a sign was multiplied by, so that it is nobody else's
     result = party.handle(shape, party.reduce(share))
     result.owed = owed
     return result
