@@ -94,6 +94,8 @@ def _public(label: str, values: object, bits: int, ring_bits: int) -> PublicWord
 
 def encode_at(label: str, values: object, format: Format, fraction_bits: int) -> PublicWords:
     """Return public values as ring elements with exactly so many fraction bits."""
+    if (number := _number(values)) is not None and (known := _known_at(number, fraction_bits, format.ring_bits)):
+        return known
     return _encode(label, reals(label, values), fraction_bits, format.ring_bits)
 
 
@@ -122,16 +124,25 @@ def _factor(label: str, values: object, format: Format, room_bits: int) -> Publi
 
 
 def _number(values: object) -> float | None:
-    """Return one number of type float, or None."""
-    if type(values) is float:
-        return values
-    return float(values) if isinstance(values, np.ndarray) and values.shape == () and values.dtype == float else None
+    """Return one number of float64, or None."""
+    single = isinstance(values, float) or (
+        isinstance(values, np.ndarray) and values.shape == () and values.dtype == float
+    )
+    return float(values) if single else None  # type: ignore[arg-type]  # which is one of the two
 
 
 @lru_cache(maxsize=1024)
 def _known_public(number: float, bits: int, ring_bits: int) -> PublicWords | None:
     try:
         return _public("", number, bits, ring_bits)
+    except (ParameterError, RangeError):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _known_at(number: float, fraction_bits: int, ring_bits: int) -> PublicWords | None:
+    try:
+        return _encode("", reals("", number), fraction_bits, ring_bits)
     except (ParameterError, RangeError):
         return None
 
