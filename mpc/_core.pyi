@@ -563,6 +563,27 @@ def open_words(plane: NDArray[np.uint64], words: NDArray[np.uint64], one: int) -
     A bit is a word that is all ones or zero. Raises ProtocolError for a plane of another length.
     """
 
+def chosen_planes(
+    table: NDArray[np.uint64],
+    planes: NDArray[np.uint64],
+    bits: int,
+    one: int,
+    blocks: Sequence[tuple[int, int, int]],
+) -> NDArray[np.uint64]:
+    """Return ``u64[2, groups, words]``, shares of [number < secret] and [number = secret] of every four bits.
+
+    The public numbers stand in ``planes``, ``u64[bits or more, words]``. ``table``, ``u64[rows, secrets]``, is as
+    :func:`tables_of_planes` makes it. A block of numbers is where its secrets begin in rows of the table, where it
+    begins in those of the planes, and how many words it has. Blocks stand side by side. ``one`` is the share of a one.
+    Raises ParameterError for rows or blocks that are not there.
+    """
+
+def tables_of_planes(planes: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
+    """Return ``u64[rows, words]``, whether each four bits are 1, and so on up to the largest number that they can be.
+
+    The lowest group comes first, and the last one may have fewer bits. Rows of ``planes`` from ``bits`` on follow.
+    """
+
 def bit_products(
     opened: NDArray[np.uint64],
     masks: NDArray[np.uint64],

@@ -415,6 +415,43 @@ nb::object number_planes(nb::handle number, std::size_t rows) {
     return result.object();
 }
 
+void require_planes(const Contiguous<const std::uint64_t>& planes, unsigned bits) {
+    if (bits > 64 || planes.ndim() != 2 || planes.shape(0) < bits)
+        throw ParameterError("planes: expected rows for " + std::to_string(bits) + " of at most 64 bits, found shape " +
+                             text_of(shape_of(planes)));
+}
+
+// A block is where it begins in the rows of the table, where in those of the planes, and how many words it has.
+using PlaneBlock = std::tuple<std::size_t, std::size_t, std::size_t>;
+
+nb::object chosen_planes(nb::handle table, nb::handle planes, unsigned bits, std::uint64_t one,
+                         const std::vector<PlaneBlock>& blocks) {
+    const auto dealt = words_in(table, "table"), open = words_in(planes, "planes");
+    require_planes(open, bits);
+    if (dealt.ndim() != 2 || dealt.shape(0) < tensor::table_rows(bits))
+        throw ParameterError("table: expected " + std::to_string(tensor::table_rows(bits)) + " rows, found shape " +
+                             text_of(shape_of(dealt)));
+    const std::size_t secrets = dealt.shape(1), values = open.shape(1), groups = (bits + 3) / 4;
+    std::size_t end = 0;
+    for (const auto& [from, to, words] : blocks) {
+        if (words > secrets || from > secrets - words || to != end || words > values - end)
+            throw ParameterError("blocks: expected words of rows of " + std::to_string(secrets) + ", side by side in " +
+                                 std::to_string(values) + ", found others");
+        end += words;
+    }
+    if (end != values)
+        throw ParameterError("blocks: expected " + std::to_string(values) + " words in all, found " +
+                             std::to_string(end));
+    const Result<std::uint64_t> result({2, groups, values}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        for (const auto& [from, to, words] : blocks)
+            tensor::chosen_planes({dealt.data() + from, secrets}, {open.data() + to, values}, bits, words, one,
+                                  {result.data() + to, values}, {result.data() + groups * values + to, values});
+    }
+    return result.object();
+}
+
 nb::object bit_planes(nb::handle words, nb::handle bits) {
     const auto in = words_in(words, "words");
     const auto flags = cast_array<Contiguous<const std::uint8_t>>(bits, "bits", "a C-contiguous uint8 array");
@@ -446,6 +483,19 @@ nb::object open_words(nb::handle plane, nb::handle words, std::uint64_t one) {
     {
         const nb::gil_scoped_release released;
         tensor::open_words(held.data(), in.data(), one, n, result.data(), result.data() + n);
+    }
+    return result.object();
+}
+
+nb::object tables_of_planes(nb::handle planes, unsigned bits) {
+    const auto known = words_in(planes, "planes");
+    require_planes(known, bits);
+    const std::size_t words = known.shape(1), more = known.shape(0) - bits, rows = tensor::table_rows(bits);
+    const Result<std::uint64_t> result({rows + more, words}, nb::none());
+    {
+        const nb::gil_scoped_release released;
+        tensor::tables_of_planes({known.data(), words}, bits, words, {result.data(), words});
+        std::copy_n(known.data() + bits * words, more * words, result.data() + rows * words);
     }
     return result.object();
 }
@@ -783,6 +833,9 @@ void bind_tensor(nb::module_& m) {
     m.def("bit_planes", &bit_planes, nb::arg("words"), nb::arg("bits"));
     m.def("pack_bit_words", &pack_bit_words, nb::arg("planes"), nb::arg("words"), nb::arg("key"), nb::arg("bytes"));
     m.def("open_words", &open_words, nb::arg("plane"), nb::arg("words"), nb::arg("one"));
+    m.def("chosen_planes", &chosen_planes, nb::arg("table"), nb::arg("planes"), nb::arg("bits"), nb::arg("one"),
+          nb::arg("blocks"));
+    m.def("tables_of_planes", &tables_of_planes, nb::arg("planes"), nb::arg("bits"));
     m.def("bit_products", &bit_products, nb::arg("opened"), nb::arg("masks"), nb::arg("dealt"), nb::arg("one"),
           nb::arg("terms"), nb::arg("outs"));
     m.def("field_products", &field_products, nb::arg("a"), nb::arg("b"));

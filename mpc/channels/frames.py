@@ -41,7 +41,7 @@ _MAGIC = b"CP"
 _HEADER = struct.Struct("<2sBBIQ")
 LARGEST_BODY = 1 << 30  # bytes
 _JOINED_BODY = 1 << 16  # a body up to this size leaves in one write with its header
-SMALL_BODY = 1 << 14  # in an exchange, a body up to this size may be sent before the other side's is received
+SMALL_BODY = 1 << 18  # in an exchange, a body up to this size may be sent before the other side's is received
 
 _LOST = "lost"
 _LOST_WITHIN_S = 1.0  # for a word that is a courtesy

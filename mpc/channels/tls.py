@@ -13,7 +13,9 @@ import contextlib
 import select
 import socket
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
 
 from cryptography.hazmat.bindings.openssl.binding import Binding
 from OpenSSL import SSL
@@ -42,12 +44,18 @@ class TlsConnection(SSL.Connection):
             self._raise_ssl_error(self._ssl, count)
         return count
 
-    def decrypt_to(self, memory: Any, size: int) -> int:
-        """Read at most a record that has come into ``size`` bytes at a ``char *``. Raises as ``recv_into``."""
-        count = int(_OPENSSL.lib.SSL_read(self._ssl, memory, size))
-        if count <= 0:
-            self._raise_ssl_error(self._ssl, count)
-        return count
+    @property
+    def decrypt(self) -> Callable[[Any, int], int]:
+        """Read at most a record that has come into so many bytes at a ``char *``. After 0 or less :meth:`fail` is due.
+
+        Large messages have many records. So whoever reads them takes this function once.
+        """
+        return partial(_OPENSSL.lib.SSL_read, self._ssl)
+
+    def fail(self, count: int) -> NoReturn:
+        """Raise the error of a read that gave `count`, as ``recv_into``."""
+        self._raise_ssl_error(self._ssl, count)
+        raise AssertionError("expected an error of OpenSSL, found none")
 
 
 class TlsChannel(SocketChannel):
@@ -74,7 +82,10 @@ class TlsChannel(SocketChannel):
         # Records are held back until a segment is full, so that they do not cross the operating system one by one.
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         try:
-            self._send_records(parts)
+            if len(parts) == 1:
+                self._encrypt(memoryview(parts[0]))
+            else:
+                self._send_records(parts)
         finally:
             with contextlib.suppress(OSError):  # the connection is gone, as the next call reports
                 self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
@@ -116,11 +127,14 @@ class TlsChannel(SocketChannel):
             raise BlockingIOError from None
 
     def receive_now(self, target: memoryview) -> int:
-        filled = 0
+        filled, size, decrypt = 0, len(target), self.tls.decrypt
         with _OPENSSL.ffi.from_buffer("char[]", target, require_writable=True) as memory:
-            while filled < len(target):
+            while filled < size:
+                if (count := decrypt(memory + filled, size - filled)) > 0:
+                    filled += count
+                    continue
                 try:
-                    filled += self.tls.decrypt_to(memory + filled, len(target) - filled)
+                    self.tls.fail(count)
                 except (SSL.WantReadError, SSL.WantWriteError):
                     if filled:
                         break
@@ -134,13 +148,17 @@ class TlsChannel(SocketChannel):
         return filled
 
     def _receive_some(self, target: memoryview, expires: float, flags: int) -> int:
-        filled = 0
+        filled, size, decrypt = 0, len(target), self.tls.decrypt
         with _OPENSSL.ffi.from_buffer("char[]", target, require_writable=True) as memory:
-            while filled < len(target):
-                try:
-                    filled += self.tls.decrypt_to(memory + filled, len(target) - filled)
+            while filled < size:
+                if (count := decrypt(memory + filled, size - filled)) > 0:
+                    filled += count
                     if flags != socket.MSG_WAITALL:
                         break
+                    check_not_later_than(expires)
+                    continue
+                try:
+                    self.tls.fail(count)
                 except SSL.WantReadError:  # too late, or a signal came
                     pass
                 except SSL.ZeroReturnError:

@@ -76,6 +76,8 @@ class Part:
 
 def _sizes_from(peers: Sequence[str], parts: Sequence[Part]) -> dict[str, int]:
     """Return the bytes that each peer sends in a round, without those peers that send no part."""
+    if all([part.sender is None for part in parts]):
+        return dict.fromkeys(peers, sum([wire_size(part.shares.size, part.bits) for part in parts])) if parts else {}
     sizes: dict[str, int] = {}
     for part in parts:
         size = wire_size(part.shares.size, part.bits)
@@ -153,21 +155,21 @@ class Network:
         Returns:
             for each part the sum of all parties' shares modulo 2^bits, or the XOR, in the part's shape.
         """
-        own = [to_wire(part.shares, part.bits) for part in parts if part.sender in (None, self.me)]
-        sizes = _sizes_from(peers, parts)
-        received = self.swap(label, dict.fromkeys(peers, own) if own else {}, sizes)
+        own = [to_wire(part.shares, part.bits) for part in parts if part.sender is None or part.sender == self.me]
+        received = self.swap(label, dict.fromkeys(peers, own) if own else {}, _sizes_from(peers, parts))
         places = dict.fromkeys(received, 0)
         opened = []
         for part in parts:
-            total = part.shares
+            total, size = part.shares, wire_size(part.shares.size, part.bits)
             for peer in peers if part.sender is None else (part.sender,) if part.sender != self.me else ():
                 start = places[peer]
-                places[peer] = end = start + wire_size(total.size, part.bits)
-                words = self._words_from(peer, received[peer][start:end], part.bits).reshape(total.shape)
+                places[peer] = end = start + size
+                words = self._words_from(peer, received[peer][start:end], part.bits).reshape(part.shares.shape)
                 if part.sender is not None:
                     total = words
                     continue
-                into = words if words.flags.writeable and words.flags.aligned else None  # what came in is nobody else's
+                flags = words.flags
+                into = words if flags.writeable and flags.aligned else None  # what came in is nobody else's
                 total = (np.bitwise_xor if part.planes else np.add)(total, words, out=into)
             if part.bits < 64 and not part.planes:
                 total = total & np.uint64((1 << part.bits) - 1)

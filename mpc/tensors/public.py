@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,14 +80,22 @@ def encode_public(label: str, values: object, format: Format, fraction_bits: int
         format: of the session.
         fraction_bits: for values that are not whole, or None for the session's. Others stay whole.
     """
-    array = reals(label, values)
     bits = format.fraction_bits if fraction_bits is None else fraction_bits
+    if (number := _number(values)) is not None and (known := _known_public(number, bits, format.ring_bits)):
+        return known
+    return _public(label, values, bits, format.ring_bits)
+
+
+def _public(label: str, values: object, bits: int, ring_bits: int) -> PublicWords:
+    array = reals(label, values)
     whole = bool((array == np.rint(array)).all())
-    return _encode(label, array, 0 if whole else bits, format.ring_bits)
+    return _encode(label, array, 0 if whole else bits, ring_bits)
 
 
 def encode_at(label: str, values: object, format: Format, fraction_bits: int) -> PublicWords:
     """Return public values as ring elements with exactly so many fraction bits."""
+    if (number := _number(values)) is not None and (known := _known_at(number, fraction_bits, format.ring_bits)):
+        return known
     return _encode(label, reals(label, values), fraction_bits, format.ring_bits)
 
 
@@ -99,10 +108,51 @@ def encode_factor(label: str, values: object, format: Format, room_bits: int) ->
         format: of the session.
         room_bits: how many bits the largest raw factor may have beside the other one.
     """
+    if (number := _number(values)) is not None and (known := _known_factor(number, format, room_bits)):
+        return known
+    return _factor(label, values, format, room_bits)
+
+
+def _factor(label: str, values: object, format: Format, room_bits: int) -> PublicWords:
     array = reals(label, values)
     if (array == np.rint(array)).all():
         return _encode(label, array, 0, format.ring_bits)
     return _encode(label, array, _factor_bits(_whole_bits(array), format, room_bits), format.ring_bits)
+
+
+# A program repeats its numbers in every step, so they are encoded once. Refusals are not kept. They name operations.
+
+
+def _number(values: object) -> float | None:
+    """Return one number of float64, or None."""
+    single = isinstance(values, float) or (
+        isinstance(values, np.ndarray) and values.shape == () and values.dtype == float
+    )
+    return float(values) if single else None  # type: ignore[arg-type]  # which is one of the two
+
+
+@lru_cache(maxsize=1024)
+def _known_public(number: float, bits: int, ring_bits: int) -> PublicWords | None:
+    try:
+        return _public("", number, bits, ring_bits)
+    except (ParameterError, RangeError):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _known_at(number: float, fraction_bits: int, ring_bits: int) -> PublicWords | None:
+    try:
+        return _encode("", reals("", number), fraction_bits, ring_bits)
+    except (ParameterError, RangeError):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _known_factor(number: float, format: Format, room_bits: int) -> PublicWords | None:
+    try:
+        return _factor("", number, format, room_bits)
+    except (ParameterError, RangeError):
+        return None
 
 
 def common_room(factor: float, format: Format, rooms: Sequence[int]) -> list[int]:

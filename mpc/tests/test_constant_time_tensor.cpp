@@ -144,6 +144,12 @@ void bits_in_words() {
     open_words(a.data(), b.data(), a[1], 33, bits.data(), rest.data());
     for (std::vector<std::uint64_t>* words : {&hot, &planes, &bits, &rest}) make_public(*words);
     CHECK(hot.size() == 3 * planes.size());
+    std::vector<std::uint64_t> table(table_rows(3) * 33);
+    tables_of_planes({a.data(), 33}, 3, 33, {table.data(), 33});
+    const std::vector<std::uint64_t> open(3 * 33, 2);
+    chosen_planes({table.data(), 33}, {open.data(), 33}, 3, 33, b[0], {less.data(), 33}, {equal.data(), 33});
+    for (std::vector<std::uint64_t>* words : {&table, &less, &equal}) make_public(*words);
+    CHECK(less.size() == equal.size());
 }
 
 void sums_in_the_field() {

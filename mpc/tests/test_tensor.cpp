@@ -509,6 +509,34 @@ void bits_of_the_provider() {
     }
 }
 
+// Of five bits in 70 words of planes, with a share of zeros, so that what is chosen is the truth.
+void planes_that_are_chosen() {
+    constexpr unsigned bits = 5;
+    constexpr std::size_t words = 70, rows = 16;
+    CHECK(table_rows(bits) == rows && table_rows(4) == 15 && table_rows(64) == 16 * 15);
+    const std::vector<std::uint64_t> secret = random_words<std::uint64_t>(bits * words, 1);
+    const std::vector<std::uint64_t> open = random_words<std::uint64_t>(bits * words, 2);
+    std::vector<std::uint64_t> table(rows * words), less(2 * words), equal(2 * words);
+    tables_of_planes({secret.data(), words}, bits, words, {table.data(), words});
+    chosen_planes({table.data(), words}, {open.data(), words}, bits, words, ~std::uint64_t{0}, {less.data(), words},
+                  {equal.data(), words});
+    bool same = true;
+    for (std::size_t i = 0; i < 64 * words; ++i) {
+        const auto number = [i](const std::vector<std::uint64_t>& planes, unsigned first, unsigned count) {
+            std::uint64_t found = 0;
+            for (unsigned b = 0; b < count; ++b)
+                found |= (planes[(first + b) * words + i / 64] >> (i % 64) & 1) << b;
+            return found;
+        };
+        for (unsigned group = 0; group < 2; ++group) {
+            const unsigned count = group == 0 ? 4 : 1;
+            const std::uint64_t c = number(open, 4 * group, count), s = number(secret, 4 * group, count);
+            same = same && number(less, group, 1) == (c < s ? 1 : 0) && number(equal, group, 1) == (c == s ? 1 : 0);
+        }
+    }
+    CHECK(same);
+}
+
 // Of known masks, so that every set's product is known, too.
 void products_of_opened_bits() {
     constexpr std::size_t n = 200;
@@ -551,6 +579,7 @@ int main() {
     check::run_on_all_levels("numbers_of_two_words", numbers_of_two_words);
     check::run_on_all_levels("words_that_are_chosen", words_that_are_chosen);
     check::run_on_all_levels("bits_of_the_provider", bits_of_the_provider);
+    check::run_on_all_levels("planes_that_are_chosen", planes_that_are_chosen);
     check::run_on_all_levels("products_of_opened_bits", products_of_opened_bits);
     check::run("words_without_gaps", words_without_gaps);
     check::run("patches_and_back", patches_and_back);

@@ -11,6 +11,26 @@
 #include "core/tensor/kernels.hpp"
 
 namespace mpc::tensor {
+namespace {
+
+constexpr unsigned kGroupBits = 4, kGroupNumbers = 1 << kGroupBits;
+constexpr std::size_t kShortBlock = 64;  // so that both tables of a group stay in the first level of the cache
+using ShortRow = std::uint64_t[kShortBlock];
+
+unsigned bits_of_group(unsigned bits, unsigned first) { return std::min(kGroupBits, bits - first); }
+
+// The row of the public number among 2^bits of them becomes row 0.
+MPC_INLINE void choose(ShortRow* rows, unsigned bits, const std::uint64_t* planes, std::size_t step, std::size_t size) {
+    for (unsigned bit = bits; bit-- > 0;) {
+        const std::uint64_t* const plane = planes + bit * step;
+        const std::size_t half = std::size_t{1} << bit;
+        for (std::size_t v = 0; v < half; ++v) {
+            for (std::size_t i = 0; i < size; ++i) rows[v][i] ^= (rows[v][i] ^ rows[v + half][i]) & plane[i];
+        }
+    }
+}
+
+}  // namespace
 
 void chosen_words(const std::uint64_t* table, std::size_t rows, std::size_t n, const std::uint64_t* number,
                   std::uint64_t one, std::uint64_t* less, std::uint64_t* equal) {
@@ -46,6 +66,65 @@ void pack_bit_words(const std::uint64_t* planes, const std::uint64_t* words, std
 void open_words(const std::uint64_t* plane, const std::uint64_t* words, std::uint64_t one, std::size_t n,
                 std::uint64_t* bits, std::uint64_t* rest) {
     kernels().open_words(plane, words, one, n, bits, rest);
+}
+
+std::size_t table_rows(unsigned bits) {
+    const std::size_t whole = bits / kGroupBits;
+    return whole * (kGroupNumbers - 1) + ((std::size_t{1} << (bits % kGroupBits)) - 1);
+}
+
+void chosen_planes(Rows<const std::uint64_t> table, Rows<const std::uint64_t> planes, unsigned bits, std::size_t words,
+                   std::uint64_t one, Rows<std::uint64_t> less, Rows<std::uint64_t> equal) {
+    ShortRow above[kGroupNumbers], same[kGroupNumbers];
+    for (unsigned bit = 0; bit < bits; bit += kGroupBits) {
+        const unsigned here = bits_of_group(bits, bit), group = bit / kGroupBits;
+        const std::size_t numbers = std::size_t{1} << here;
+        const std::uint64_t* const rows = table.words + std::size_t{group} * (kGroupNumbers - 1) * table.step;
+        for (std::size_t first = 0; first < words; first += kShortBlock) {
+            const std::size_t size = std::min(kShortBlock, words - first);
+            std::fill_n(above[numbers - 1], size, std::uint64_t{0});
+            for (std::size_t v = numbers - 1; v > 0; --v) {
+                const std::uint64_t* const row = rows + (v - 1) * table.step + first;
+                for (std::size_t i = 0; i < size; ++i) {
+                    same[v][i] = row[i];
+                    above[v - 1][i] = above[v][i] ^ row[i];
+                }
+            }
+            for (std::size_t i = 0; i < size; ++i) same[0][i] = above[0][i] ^ one;
+            const std::uint64_t* const chosen = planes.words + bit * planes.step + first;
+            choose(above, here, chosen, planes.step, size);
+            choose(same, here, chosen, planes.step, size);
+            std::copy_n(above[0], size, less.words + group * less.step + first);
+            std::copy_n(same[0], size, equal.words + group * equal.step + first);
+        }
+    }
+    wipe(above, sizeof above);
+    wipe(same, sizeof same);
+}
+
+void tables_of_planes(Rows<const std::uint64_t> planes, unsigned bits, std::size_t words, Rows<std::uint64_t> table) {
+    ShortRow same[kGroupNumbers];
+    for (unsigned bit = 0; bit < bits; bit += kGroupBits) {
+        const unsigned here = bits_of_group(bits, bit);
+        const std::size_t numbers = std::size_t{1} << here;
+        std::uint64_t* const rows = table.words + std::size_t{bit / kGroupBits} * (kGroupNumbers - 1) * table.step;
+        for (std::size_t first = 0; first < words; first += kShortBlock) {
+            const std::size_t size = std::min(kShortBlock, words - first);
+            std::fill_n(same[0], size, ~std::uint64_t{0});
+            for (unsigned j = 0; j < here; ++j) {
+                const std::uint64_t* const plane = planes.words + (bit + j) * planes.step + first;
+                const std::size_t half = std::size_t{1} << j;
+                for (std::size_t v = 0; v < half; ++v) {
+                    for (std::size_t i = 0; i < size; ++i) {
+                        same[v + half][i] = same[v][i] & plane[i];
+                        same[v][i] &= ~plane[i];
+                    }
+                }
+            }
+            for (std::size_t v = 1; v < numbers; ++v) std::copy_n(same[v], size, rows + (v - 1) * table.step + first);
+        }
+    }
+    wipe(same, sizeof same);
 }
 
 void bit_products(const BitShares& shares, const std::vector<BitTerm>& terms, std::size_t n, std::size_t outs,

@@ -31,6 +31,25 @@ void pack_bit_words(const std::uint64_t* planes, const std::uint64_t* words, std
 void open_words(const std::uint64_t* plane, const std::uint64_t* words, std::uint64_t one, std::size_t n,
                 std::uint64_t* bits, std::uint64_t* rest);
 
+// Rows of planes, a plane of which has a bit of 64 values in each word. `step` is how far apart the rows are.
+template <class Word>
+struct Rows {
+    Word* words;
+    std::size_t step;
+};
+
+// As chosen_words, for numbers of 1 to 64 `bits` that stand in planes, the lowest bit first. Each group of four bits has
+// results of its own, the lowest one first, and the last group may have fewer bits. The table has for each group a row
+// for each v from 1 to the largest number that the group can be. All rows are `words` long.
+void chosen_planes(Rows<const std::uint64_t> table, Rows<const std::uint64_t> planes, unsigned bits, std::size_t words,
+                   std::uint64_t one, Rows<std::uint64_t> less, Rows<std::uint64_t> equal);
+
+// The table of chosen_planes for a number that is known: for each group and each v whether the group is v.
+void tables_of_planes(Rows<const std::uint64_t> planes, unsigned bits, std::size_t words, Rows<std::uint64_t> table);
+
+// How many rows the table of so many bits has.
+std::size_t table_rows(unsigned bits);
+
 // A product of bits d ^ a, one for each factor, with d open and shares of all products of the a. Set number s of the
 // factors has factor j where bit j of s is one. rows[s] is the place of its product's share in this order: the share of
 // a one, which is the product of none, then all masks, then all that was dealt.

@@ -19,15 +19,16 @@ mask a needs no opening of c either, because c = x - a is open already, and r is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from math import prod
 
 import numpy as np
 
+from mpc._core import chosen_planes, tables_of_planes
 from mpc.errors import RangeError
 from mpc.ring import Words
 from mpc.tensors.backends import tree
 from mpc.tensors.backends.handles import Handle, Mask, roots_of
+from mpc.tensors.backends.kernels import whole
 from mpc.tensors.backends.layout import Layout, joined, parted
 from mpc.tensors.backends.moving import moved
 from mpc.tensors.backends.party import Party
@@ -36,65 +37,8 @@ from mpc.tensors.network import Part, wire_bits, wire_size
 
 __all__ = ["GROUP_BITS", "below", "between", "joined", "less_than", "negative", "parted", "relu", "to_ring", "width_of"]
 
-_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ONE = np.uint64(1)
 GROUP_BITS = 4
-
-
-def _one_hot(planes: Words) -> Words:
-    """Return from `(groups, 4, words)` planes the `(groups, 16, words)` that say which number each four bits are."""
-    groups, _, width = planes.shape
-    found = np.full((groups, 1, width), _ONES)
-    for bit in range(GROUP_BITS):
-        plane = planes[:, bit : bit + 1]
-        found = np.concatenate([found & ~plane, found & plane], axis=1)
-    return found
-
-
-def _grouped(planes: Words) -> Words:
-    """Return planes in groups of four, with zeros above them."""
-    bits, width = planes.shape
-    if bits % GROUP_BITS == 0:
-        return planes.reshape(-1, GROUP_BITS, width)
-    groups = -(-bits // GROUP_BITS)
-    padded = np.zeros((groups * GROUP_BITS, width), dtype=np.uint64)
-    padded[:bits] = planes
-    return padded.reshape(groups, GROUP_BITS, width)
-
-
-@cache
-def _possible(bits: int) -> Words:
-    """Return which of the `(groups, 15)` numbers above zero the groups of a number of `bits` bits can have."""
-    groups = -(-bits // GROUP_BITS)
-    widths = np.minimum(bits - GROUP_BITS * np.arange(groups), GROUP_BITS)
-    possible: Words = (np.arange(1, 16) < (1 << widths)[:, None]).reshape(-1).nonzero()[0].astype(np.uint64)
-    return possible
-
-
-def _tables(dealt: Words, bits: int, one: np.uint64) -> Words:
-    """Return shares of `(2, groups, 16, words)` planes, which say for each c whether c < r, and whether c = r.
-
-    Args:
-        dealt: for each possible number above zero of each group of r, whether it is that.
-        bits: of r.
-        one: this party's share of 64 bits that are one.
-    """
-    groups, rows = -(-bits // GROUP_BITS), _possible(bits)
-    tables = np.zeros((2, groups, 16, dealt.shape[-1]), dtype=np.uint64)
-    less, equal = tables
-    equal.reshape(groups * 16, -1)[rows + rows // np.uint64(15) + _ONE] = dealt
-    np.bitwise_xor.accumulate(equal[:, :0:-1], axis=1, out=less[:, 14::-1])  # of c = 14, 13, and so on
-    equal[:, 0] = less[:, 0] ^ one
-    return tables
-
-
-def _chosen(tables: Words, planes: Words) -> Words:
-    """Return the `(2, groups, words)` planes of the tables at c, of which `(groups, 4, words)` planes are public."""
-    for bit in reversed(range(GROUP_BITS)):
-        half = 1 << bit
-        low, high = tables[:, :, :half], tables[:, :, half:]
-        tables = low ^ ((low ^ high) & planes[:, bit : bit + 1])
-    return tables[:, :, 0]
 
 
 def less_than(party: Party, numbers: Sequence[Words], layout: Layout, bits: int, *, top: bool) -> Words:
@@ -107,29 +51,30 @@ def less_than(party: Party, numbers: Sequence[Words], layout: Layout, bits: int,
         bits: of the numbers.
         top: whether to add, by XOR, bit number `bits` of both.
     """
-    words = layout.secret_words
     groups = -(-bits // GROUP_BITS)
-    rows = _possible(bits)
-
-    def made() -> Words:
-        planes = layout.secret_planes(numbers, bits + top)
-        hot = _one_hot(_grouped(planes[:bits]))[:, 1:].reshape(groups * 15, words)[rows]
-        return np.concatenate((hot, planes[bits:]))
-
-    dealt = party.dealing.deal_planes((rows.size + top, words), made)
+    rows = _table_rows(bits)
+    dealt = party.dealing.deal_planes(
+        (rows + top, layout.secret_words),
+        lambda: tables_of_planes(np.ascontiguousarray(layout.secret_planes(numbers, bits + top)), bits),
+    )
     if not party.computes:
         tree.dealt(party, groups, layout.words)
         return np.zeros(layout.words, dtype=np.uint64)
     planes = layout.planes(numbers, bits + top)
-    result: Words = np.bitwise_xor.reduce(layout.spread(dealt[rows.size :]), axis=0)
+    result: Words = np.bitwise_xor.reduce(layout.spread(dealt[rows:]), axis=0)
     if party.first:
         result ^= np.bitwise_xor.reduce(planes[bits:], axis=0)
     if groups == 0:
         return result
-    tables = layout.spread(_tables(dealt[: rows.size], bits, party.one))
-    less, equal = _chosen(tables, _grouped(planes[:bits]))
+    less, equal = chosen_planes(whole(dealt), whole(planes), bits, int(party.one), layout.secret_blocks())
     result ^= tree.whole(party, less, equal)
     return result
+
+
+def _table_rows(bits: int) -> int:
+    """Return how many numbers above zero all groups of a number of so many bits can have together."""
+    groups, rest = divmod(bits, GROUP_BITS)
+    return groups * ((1 << GROUP_BITS) - 1) + (1 << rest) - 1
 
 
 def to_ring(party: Party, plane: Words, layout: Layout) -> list[Handle]:
@@ -146,7 +91,8 @@ def to_ring(party: Party, plane: Words, layout: Layout) -> list[Handle]:
         return handles
     (opened,) = party.open("bits to ring", [Part(plane ^ beta, planes=True)], shapes)
     t = layout.bits(opened)
-    sign = party.reduce(_ONE - (t << _ONE))
+    twice = t << _ONE
+    sign = party.reduce(np.subtract(_ONE, twice, out=twice))
     share = sign * ring_beta
     if party.first:
         share += t

@@ -100,6 +100,19 @@ class Layout:
             start += run.words
         return _side_by_side(parts)
 
+    def secret_blocks(self) -> list[tuple[int, int, int]]:
+        """Return where each block's secrets begin in a plane of secrets, where it begins in one of values, and words.
+
+        Blocks that one secret masks have the same secrets.
+        """
+        found, secrets, values = [], 0, 0
+        for run in self.runs:
+            for _ in run.blocks:
+                found.append((secrets, values, run.words))
+                values += run.words
+            secrets += run.words
+        return found
+
     def blocks(self) -> Iterator[tuple[tuple[int, ...], int, slice]]:
         """Yield the places of each block, how many numbers it has, and where it stands in a plane."""
         start = 0

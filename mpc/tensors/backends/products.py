@@ -51,10 +51,19 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
         handles: to be masked.
         half: whether shares of the masks may miss something, because only the provider will use the masks.
     """
-    roots: dict[int, Handle] = {}
+    roots = {id(root): root for handle in handles if handle.mask is None for root in roots_of(handle)}
+    if roots:
+        _mask_roots(party, roots, half=half)
     for handle in handles:
-        roots.update((id(root), root) for root in roots_of(handle))
-    if roots and party.ahead:
+        if handle.mask is None:
+            derive(party, handle)
+    if not half and any([handle.mask is not None and handle.mask.owed is not None for handle in handles]):
+        _complete(party, handles)
+
+
+def _mask_roots(party: Party, roots: dict[int, Handle], *, half: bool) -> None:
+    """Draw a mask for each of these, and open them and what was to be masked ahead in one round."""
+    if party.ahead:
         roots.update((id(root), root) for handle in party.ahead for root in _roots_ahead(handle))
         party.ahead.clear()
     fresh = list(roots.values())
@@ -66,10 +75,9 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
         for root, share in zip(fresh, shares, strict=True):
             value = share if root.owed is None else party.reduce(share + party.known(root.owed.value))
             root.mask = Mask(value=value, owed=root.owed)
-        if fresh:
-            sizes = [(root.size, party.ring_bits) for root in fresh]
-            party.pass_by("masked", sizes, [root.shape for root in fresh], senders)
-    elif fresh:
+        sizes = [(root.size, party.ring_bits) for root in fresh]
+        party.pass_by("masked", sizes, [root.shape for root in fresh], senders)
+    else:
         parts = [_part(party, root, share, sender) for root, share, sender in zip(fresh, shares, senders, strict=True)]
         opened = party.open("masked", parts, [root.shape for root in fresh])
         for root, share, masked in zip(fresh, shares, opened, strict=True):
@@ -77,9 +85,6 @@ def mask_all(party: Party, handles: Sequence[Handle], *, half: bool = False) -> 
             root.mask = Mask(opened=masked, share=share, owed=root.owed, lacking=lacking)
     for root in fresh:
         root.drawn = True
-    masks = [derive(party, handle) for handle in handles]
-    if not half and any(mask.owed for mask in masks):
-        _complete(party, handles)
 
 
 def _share_of_mask(party: Party, root: Handle) -> Words:
@@ -107,8 +112,11 @@ def _roots_ahead(handle: Handle) -> list[Handle]:
 
 def settle(party: Party, handles: Sequence[Handle]) -> None:
     """Deal what the shares of these miss, in one message, so that they are whole."""
-    _deal(party, [handle.owed for handle in handles if handle.owed is not None])
-    for handle in handles:
+    lacking = [handle for handle in handles if handle.owed is not None]
+    if not lacking:
+        return
+    _deal(party, [handle.owed for handle in lacking if handle.owed is not None])
+    for handle in lacking:
         if handle.owed is not None:
             if party.computes:
                 handle.share = party.reduce(party.share_of(handle) + party.known(handle.owed.share))
@@ -149,7 +157,12 @@ def _owed(party: Party, function: Linear, shape: Shape, parts: Sequence[tuple[Sh
     if party.computes:
         return Owed(shape, None)
     values = [np.broadcast_to(_ZERO, each) if owed is None else party.known(owed.value) for each, owed in parts]
-    return Owed(shape, np.broadcast_to(party.reduce(function(*values)), shape))
+    return Owed(shape, spread(party.reduce(function(*values)), shape))
+
+
+def spread(words: Words, shape: Shape) -> Words:
+    """Return words that broadcast to a shape in that shape."""
+    return words if words.shape == shape else np.broadcast_to(words, shape)
 
 
 def derive(party: Party, handle: Handle) -> Mask:
@@ -163,7 +176,7 @@ def derive(party: Party, handle: Handle) -> Mask:
 
     def of(arrays: Sequence[Words | None]) -> Words:
         result = party.reduce(origin.function(*[array for array in arrays if array is not None]))
-        return result if result.shape == handle.shape else np.broadcast_to(result, handle.shape)
+        return spread(result, handle.shape)
 
     public = all(mask.public for mask in masks)
     source = masks[0].first if origin.same else None
@@ -208,7 +221,7 @@ def _low_of(party: Party, handle: Handle, origin: Origin, masks: Sequence[Mask])
 
     def of(arrays: Sequence[Words | None]) -> Words:
         result = party.reduce(origin.function(*[party.known(array) for array in arrays]))
-        return result if result.shape == handle.shape else np.broadcast_to(result, handle.shape)
+        return spread(result, handle.shape)
 
     source = masks[0].first if origin.same else None
     if not party.computes:
@@ -244,10 +257,11 @@ def _to_mask(party: Party, x: Handle, y: Handle, shape: Shape) -> list[Handle]:
     """Return which of two factors need a mask of their own for their product."""
     pair = (x, y) if x is not y else (x,)
     rounded = [each for each in pair if _is_rounded(each, shape)]
-    both = sum(each.rounded_mask.whole_bits for each in (x, y) if each.rounded_mask)
-    too_many = len(rounded) == len(pair) and both > party.ring_bits
-    if too_many:
-        del rounded[0]
+    if len(rounded) == len(pair):
+        both = sum(each.rounded_mask.whole_bits for each in (x, y) if each.rounded_mask)
+        too_many = both > party.ring_bits
+        if too_many:
+            del rounded[0]
     return [each for each in pair if each not in rounded and not _is_bit(each)]
 
 
@@ -275,8 +289,9 @@ def _elementwise(party: Party, x: Handle, y: Handle, shape: Shape) -> Handle:
     result = _product(party, _whole(party, first), _whole(party, second), shape, np.multiply, signed=signed)
     if party.computes:
         share = party.share_of(result)
-        for part in less:
-            share = share - (part if x is not y else part + part)
+        for part in less:  # which is nobody else's
+            whole_part = np.add(part, part, out=part) if x is y else part
+            share = np.subtract(share, whole_part, out=part)
         result.share = party.reduce(share)
     return result
 
@@ -287,7 +302,8 @@ def _whole(party: Party, mask: Mask) -> Mask:
         return mask
     share = party.known(mask.share)
     for top in mask.tops:
-        share = share - party.known(top.lift) * party.known(top.share)
+        less = party.known(top.lift) * party.known(top.share)
+        share = np.subtract(share, less, out=less if less.shape == share.shape and less.ndim else None)
     return mask._replace(share=share)
 
 
@@ -297,14 +313,14 @@ def _tops(party: Party, x: Mask, y: Mask, shape: Shape) -> list[Words]:
     for top in x.tops:
         dealt = party.dealing.deal(shape, top.bits, partial(_made_top, party, top, y, shape))
         if party.computes:
-            less = party.known(top.lift) * dealt
-            found.append(less if y.sign is None else y.sign * less)
+            less = np.asarray(party.known(top.lift) * dealt)
+            found.append(less if y.sign is None else np.multiply(y.sign, less, out=less))
     return found
 
 
 def _made_top(party: Party, top: Top, y: Mask, shape: Shape) -> Words:
     low = np.uint64((1 << top.bits) - 1)
-    return np.asarray(np.broadcast_to(party.known(top.value) * party.known(y.value), shape) & low)
+    return np.asarray(spread(party.known(top.value) * party.known(y.value), shape) & low)
 
 
 def matmul(
@@ -336,7 +352,7 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
         return _product_with_public(party, x, y, shape, product)
 
     def made() -> Words:
-        return party.reduce(np.broadcast_to(product(party.known(x.value), party.known(y.value)), shape))
+        return party.reduce(spread(product(party.known(x.value), party.known(y.value)), shape))
 
     c = party.dealing.deal(shape, party.ring_bits, made) if signed else _ZERO
     owed = None if signed else party.dealing.owe(shape, made)
@@ -359,7 +375,7 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
         share = product(e, b)
         share += product(a + e if party.first else a, f)
     if signed:
-        share = share + c
+        share = np.add(share, c, out=np.asarray(c))  # which a sign was multiplied by, so that it is nobody else's
     result = party.handle(shape, party.reduce(share))
     result.owed = owed
     return result

@@ -38,8 +38,8 @@ def test_bodies_of_any_length_cross_at_once_and_the_conversation_goes_on(pairs: 
     assert bytes(left.recv("ordinary", 4)) == b"1234"
 
 
-@pytest.mark.parametrize("buffers", [1, 4096, 8192, 16_384])
-@pytest.mark.parametrize("size", [100, 1 << 12, 1 << 14, (1 << 14) + 1])
+@pytest.mark.parametrize("buffers", [1, 4096, 8192, 16_384, 100_000, 300_000])
+@pytest.mark.parametrize("size", [100, 1 << 12, 1 << 14, (1 << 14) + 1, 97_000, SMALL_BODY, SMALL_BODY + 1])
 def test_two_sides_with_small_buffers_do_not_wait_for_each_other(size: int, buffers: int) -> None:
     """A body that the system calls small elsewhere is more than these buffers hold."""
     made: list[socket.socket] = []

@@ -274,6 +274,62 @@ def test_chosen_words_compare_public_numbers_with_shared_ones(rows: int) -> None
     assert (equal == np.where(public == secret, 2**48 - 1, 0)).all()
 
 
+def groups_of(numbers: Words, bits: int) -> Words:
+    """Return every four bits of numbers, the lowest first."""
+    return np.stack([(numbers >> np.uint64(4 * group)) & np.uint64(15) for group in range(-(-bits // 4))])
+
+
+@pytest.mark.parametrize("bits", [1, 3, 4, 5, 16, 30, 63, 64])
+@pytest.mark.parametrize("count", [1, 64, 5000])
+def test_chosen_planes_compare_every_four_bits_of_public_numbers_with_shared_ones(bits: int, count: int) -> None:
+    """Of two parties' shares, one of whom holds the share of a one. Two public numbers meet each secret."""
+    lowest = np.uint64((1 << bits) - 1)
+    secret, above, other = (random_words((count,), seed) & lowest for seed in range(3))
+    words = -(-count // 64)
+    secrets, first, second = (_core.planes_of_words(numbers, bits) for numbers in (secret, above, other))
+    table = _core.tables_of_planes(secrets, bits)
+    mine, one, ones = random_words(table.shape, 4), 5, 2**64 - 1
+    public = np.concatenate([first, second], axis=1)
+    blocks = [(0, 0, words), (0, words, words)]
+    less, equal = _core.chosen_planes(mine, public, bits, one, blocks) ^ _core.chosen_planes(
+        mine ^ table, public, bits, one ^ ones, blocks
+    )
+    hidden = groups_of(secret, bits)
+    for numbers, part in ((above, slice(0, words)), (other, slice(words, None))):
+        shown = groups_of(numbers, bits)
+        for group in range(len(shown)):
+            found = _core.words_of_planes(
+                np.ascontiguousarray(np.stack([less[group, part], equal[group, part]])), count
+            )
+            assert (
+                found == (shown[group] < hidden[group]) + 2 * (shown[group] == hidden[group]).astype(np.uint64)
+            ).all()
+
+
+def test_tables_keep_the_planes_that_follow_and_have_no_row_for_what_a_short_group_cannot_be() -> None:
+    planes = random_words((7, 70))
+    table = _core.tables_of_planes(planes, 6)
+    assert table.shape == (15 + 3 + 1, 70)
+    assert (table[-1] == planes[6]).all()
+    assert (table[17] == planes[4] & planes[5]).all()
+    assert (table[15] == planes[4] & ~planes[5]).all()
+
+
+def test_planes_that_cannot_be_chosen_are_refused() -> None:
+    planes, table = random_words((6, 5)), random_words((18, 5))
+    with pytest.raises(ParameterError, match=r"planes: expected rows for 7 of at most 64 bits, found shape \(6, 5\)"):
+        _core.tables_of_planes(planes, 7)
+    with pytest.raises(ParameterError, match=r"planes: expected rows for 7 of at most 64 bits"):
+        _core.chosen_planes(table, planes, 7, 0, [(0, 0, 5)])
+    with pytest.raises(ParameterError, match=r"table: expected 18 rows, found shape \(17, 5\)"):
+        _core.chosen_planes(np.ascontiguousarray(table[:17]), planes, 6, 0, [(0, 0, 5)])
+    for blocks in ([(1, 0, 5)], [(0, 1, 4)], [(0, 0, 6)], [(0, 0, 3), (0, 2, 3)]):
+        with pytest.raises(ParameterError, match="blocks: expected words of rows of 5, side by side in 5"):
+            _core.chosen_planes(table, planes, 6, 0, blocks)
+    with pytest.raises(ParameterError, match="blocks: expected 5 words in all, found 4"):
+        _core.chosen_planes(table, planes, 6, 0, [(0, 0, 4)])
+
+
 def test_words_that_cannot_be_chosen_are_refused() -> None:
     table = random_words((3, 4))
     with pytest.raises(ParameterError, match="number: expected none above 3, found a larger one"):

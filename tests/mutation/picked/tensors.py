@@ -11,7 +11,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if not origin.checked:", "    if True:"),
         ("if rounded is not None and rounded.whole_bits + bits <= party.ring_bits:", "if rounded is not None:"),
         ("party.reduce(share + party.known(root.owed.value))", "share"),
-        ("too_many = len(rounded) == len(pair) and both > party.ring_bits", "too_many = False"),
+        ("too_many = both > party.ring_bits", "too_many = False"),
     ],
     "mpc/tensors/backends/comparison.py": [
         ("Part(party.share_of(value) + mask, bits)", "Part(party.share_of(value) + 0, bits)"),
