@@ -18,7 +18,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("[Part(plane ^ beta, planes=True)]", "[Part(plane ^ 0, planes=True)]"),
     ],
     "mpc/tensors/backends/tree.py": [
-        ("        bits ^= self.masks\n", ""),
+        ("[:, int(name[1])], mask, out=row)", "[:, int(name[1])], mask & 0, out=row)"),
     ],
     "mpc/tensors/backends/gathers.py": [
         ("    if not np.array_equal(picked, party.known(result)):\n", "    if False:\n"),
@@ -50,7 +50,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "mpc/tensors/backends/authenticated/party.py": [
         ("        if self.pending.size > self._most_pending:\n", "        if False:\n"),
-        ("        self.pending.add_bits(words ^ (bits & self.one))\n", ""),
+        ("        self.pending.add_bits(rest)\n", ""),
     ],
     "mpc/tensors/backends/replicated/trio.py": [
         ("self.reduce(self.zero(value.shape) + self.share_of(value))", "self.reduce(self.share_of(value) + 0)"),

@@ -35,7 +35,8 @@ class Picking:
 
     def of(self, arrays: Sequence[Words]) -> Words:
         """Return the result of the function on words modulo 2^64."""
-        found = np.concatenate([array.reshape(-1) for array in arrays])[self.places]
+        row = arrays[0].reshape(-1) if len(arrays) == 1 else np.concatenate([array.reshape(-1) for array in arrays])
+        found = np.take(row, self.places)
         return found if self.weights is None else np.asarray(found * self.weights)
 
     def of_shares(self, shares: Sequence[Wide]) -> Wide:
@@ -50,7 +51,7 @@ def picking_of(function: Linear, before: Sequence[Shape], after: Shape) -> Picki
     if count == 0 or prod(after) == 0:
         return None
     random = _parted(KeyStream(bytes(SEED_BYTES)).words(count), before)
-    expected = np.asarray(function(*random))
+    expected = np.asarray(function(*random), order="C")
     if expected.shape != after or expected.dtype != np.uint64:
         return None
     for picking in (_gather(function, before), _scaling(function, before, after)):
@@ -62,12 +63,14 @@ def picking_of(function: Linear, before: Sequence[Shape], after: Shape) -> Picki
 def _gather(function: Linear, before: Sequence[Shape]) -> Picking | None:
     """Return the picking of a function whose factors are 1, -1 and 0."""
     count = sum(map(prod, before))
-    found = np.asarray(function(*_parted(np.arange(1, count + 1, dtype=np.uint64), before))).view(np.int64)
+    numbers = _parted(np.arange(1, count + 1, dtype=np.uint64), before)
+    found = np.asarray(function(*numbers), order="C").view(np.int64)
+    if found.min() > 0:  # the most common case, in which each is a place
+        return None if found.max() > count else Picking((found - 1).view(np.uint64), None)
     sizes = np.abs(found)
     if sizes.max() > count or sizes.min() < 0:  # the least integer has no positive one
         return None
-    weights = None if found.min() > 0 else np.sign(found).view(np.uint64)
-    return Picking(np.maximum(sizes - 1, 0).view(np.uint64), weights)
+    return Picking(np.maximum(sizes - 1, 0).view(np.uint64), np.sign(found).view(np.uint64))
 
 
 def _scaling(function: Linear, before: Sequence[Shape], after: Shape) -> Picking | None:
