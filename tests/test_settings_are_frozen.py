@@ -100,9 +100,11 @@ SECRET = {  # their `repr` shows shapes at most
     "mpc.tensors.network.Part", "mpc.tensors.normalising.Normalised", "mpc.tensors.raw.Raw",
     "mpc.tensors.simulation.PartyRun",
     "parties.commons.measured.Measured",
-    "parties.encrypted.container.Container", "parties.encrypted.keys.PrivateKey", "parties.encrypted.model.LinearModel",
+    "parties.encrypted.container.Container", "parties.encrypted.features.Features",
+    "parties.encrypted.keys.PrivateKey", "parties.encrypted.model.LinearModel",
     "parties.encrypted.preparation.Preparation", "parties.encrypted.records.LabelledTable",
-    "parties.learning.records.Records", "parties.tensors.serving.desk.Ending", "parties.tensors.serving.desk.Request",
+    "parties.learning.model_files.extractor.Extractor", "parties.learning.records.Records",
+    "parties.tensors.serving.desk.Ending", "parties.tensors.serving.desk.Request",
     "parties.tensors.serving.lane.Answers", "parties.tensors.serving.share.ModelShare",
 }  # fmt: skip
 
