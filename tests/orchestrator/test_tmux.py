@@ -200,6 +200,18 @@ class Terminal:
     def type(self, keys: bytes) -> None:
         os.write(self.master, keys)
 
+    def detach(self) -> None:
+        """Type C-b d until the panes are gone. Keys that come quickly one after the other tmux may take for pasted."""
+        expires = time.monotonic() + PATIENCE_S
+        while "[detached" not in self.seen:
+            assert time.monotonic() < expires, self.seen
+            for key in (b"\x02", b"d"):
+                self.type(key)
+                self.read(0.2)
+            until = time.monotonic() + 2.0
+            while "[detached" not in self.seen and time.monotonic() < until:
+                self.read()
+
     def wait(self) -> int:
         expires = time.monotonic() + PATIENCE_S
         while time.monotonic() < expires:
@@ -214,7 +226,7 @@ class Terminal:
 def test_attached_it_shows_the_panes_and_goes_on_after_detaching(tmp_path: Path) -> None:
     terminal = Terminal("--attach", "--throw_s", "2", folder=tmp_path)
     wait_for(lambda: "thrower" in terminal.read() and "catcher" in terminal.seen, "the panes")
-    terminal.type(b"\x02d")  # C-b d
+    terminal.detach()
     assert terminal.wait() == 0, terminal.seen
     assert "[detached" in terminal.seen
     assert "Ball: thrown" in terminal.seen.split("[detached")[1]
@@ -223,7 +235,7 @@ def test_attached_it_shows_the_panes_and_goes_on_after_detaching(tmp_path: Path)
 def test_attached_it_waits_for_the_viewer_at_the_end(tmp_path: Path) -> None:
     terminal = Terminal("--attach", folder=tmp_path)
     wait_for(lambda: "All parties have finished" in terminal.read(), "the run's last line in its pane")
-    terminal.type(b"\x02d")
+    terminal.detach()
     assert terminal.wait() == 0, terminal.seen
     assert "Ball: thrown" in terminal.seen
 

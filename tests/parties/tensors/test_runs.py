@@ -279,7 +279,7 @@ def test_training_among_three_machines_at_ten_milliseconds_is_the_same(tmp_path:
     }  # fmt: skip
     found = {}
     with slow_networks(names, 1000.0, 5.0) as apart:
-        assert 10 <= round_trip_ms(apart, *names[:2]) < 20
+        assert round_trip_ms(apart, *names[:2]) >= 10
         for where, networks in (("here", None), ("apart", apart)):
             top = tmp_path / where
             top.mkdir()
