@@ -352,7 +352,8 @@ Ciphertext Evaluator::rotate_sum(const Terms& terms, const std::vector<std::int6
         made.second = still[0]->second;
     } else {
         Accumulator acc(*parameters_, like.level), made_by_one(*parameters_, like.level);
-        const std::vector<std::size_t> own(acc.rows.begin(), acc.rows.begin() + static_cast<std::ptrdiff_t>(like.level) + 1);
+        const std::vector<std::size_t> own(acc.rows.begin(),
+                                           acc.rows.begin() + static_cast<std::ptrdiff_t>(like.level) + 1);
         Rows first(made.first.size());
         bool adds = false;
         for (const auto& [term, left] : wanted) {

@@ -57,8 +57,8 @@ using RowTerms = std::function<std::array<const std::uint64_t*, 2>(std::size_t r
 void permute(const std::vector<std::uint32_t>& map, const std::uint64_t* in, std::uint64_t* out);
 
 // Gives (sum_d D_d (b_d, a_d)) / P + terms, rounded, at the rows 0 ... level; or that by q_l, too, at the rows
-// 0 ... level - 1; or the image of that, with a map. One row after the other is done from the transforms of digits to the division, so that it stays in
-// the second cache. Only what is divided by comes first.
+// 0 ... level - 1; or the image of that, with a map. One row after the other is done from the transforms of digits to
+// the division, so that it stays in the second cache. Only what is divided by comes first.
 void switch_key(const Parameters& parameters, const Digits& digits, const SwitchingKey& key, const RowTerms& terms,
                 bool rescaled, const std::vector<std::uint32_t>* map, Rows& first, Rows& second);
 

@@ -44,7 +44,7 @@ struct NttKernels {
                           std::size_t terms, std::uint64_t* out);
     void (*inner_product_pairs)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* pairs,
                                 std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second);
-    // Where a set has none, `Ntt` does the same by others, from another set if need be.
+    // Where a set has none of these, `Ntt` does the same by others.
     void (*forward_lifted)(const NttTables& tables, std::uint64_t other, const std::uint64_t* in,
                            std::uint64_t* out) = nullptr;
     void (*scale_difference)(const NttTables& tables, const std::uint64_t* x, const std::uint64_t* y,

@@ -15,8 +15,8 @@ struct Sum {
     }
     MPC_INLINE V residue(const Prime& prime, const Factors& two_to_52) const {
         const V above = add(high, _mm512_srli_epi64(low, 52));
-        const V sum = prime.reduce(_mm512_and_si512(low, prime.mask));
-        return prime.residue(reduce_once(_mm512_and_si512(prime.multiply_add(sum, above, two_to_52), prime.mask), prime.twice));
+        const V sum = prime.multiply_add(prime.reduce(low), above, two_to_52);
+        return prime.residue(reduce_once(_mm512_and_si512(sum, prime.mask), prime.twice));
     }
 };
 
