@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -102,7 +102,7 @@ class CommonsConfig(BaseModel):
         return tuple(one for one in self.questions if self.dp_noise_scale is None or not isinstance(one, Regression))
 
     @model_validator(mode="after")
-    def _check_own_data(self) -> Self:
+    def _check_own_data(self) -> CommonsConfig:
         if self.data is None:
             if self.questions:
                 raise ValueError("questions: expected files under data that they are about, found none")
@@ -131,7 +131,7 @@ class CommonsConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _check_groups(self) -> Self:
+    def _check_groups(self) -> CommonsConfig:
         least = 3 * self.faulty_trustees + 1
         if self.trustees < least:
             raise ValueError(
@@ -154,7 +154,7 @@ class CommonsConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _check_parties(self) -> Self:
+    def _check_parties(self) -> CommonsConfig:
         names = self.names
         if self.revoke is not None and self.revoke not in names["clinics"]:
             raise ValueError(f"revoke: expected one of {', '.join(names['clinics'])}, found {self.revoke}")

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -108,7 +108,7 @@ class Numbers(OneColumn):
     step: Annotated[float, Field(gt=0)]
 
     @model_validator(mode="after")
-    def _check_steps(self) -> Self:
+    def _check_steps(self) -> Numbers:
         if not self.least < self.most:
             raise ValueError(f"least, most: expected a least below the most, found {self.least:g} and {self.most:g}")
         steps = (exact(self.most) - exact(self.least)) / exact(self.step)
@@ -180,7 +180,7 @@ class Histogram(OneColumn, _Asked):
     categories: tuple[ClassValue, ...] | None = None
 
     @model_validator(mode="after")
-    def _check_buckets(self) -> Self:
+    def _check_buckets(self) -> Histogram:
         if (self.edges is None) == (self.categories is None):
             raise ValueError("edges, categories: expected one of the two")
         if self.edges is not None and (
@@ -256,7 +256,7 @@ class Count(OneColumn, _Asked):
     outside: Literal["refuse", "drop"] = "refuse"
 
     @model_validator(mode="after")
-    def _check_values(self) -> Self:
+    def _check_values(self) -> Count:
         if not self.among and not isinstance(self.value, bool):
             raise ValueError(f"among: expected all values that the column may hold beside {self.value!r}, found none")
         _check_categories("among", self.values)

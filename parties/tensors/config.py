@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
@@ -111,7 +111,7 @@ class TensorsConfig(BaseModel):
         return (self.provider or "provider") if KINDS[self.backend].dealt else None
 
     @model_validator(mode="after")
-    def _check_names(self) -> Self:
+    def _check_names(self) -> TensorsConfig:
         served = self.serving.names if self.serving else ()
         names = [*self.computing, *([self.dealing] if self.dealing else []), *self.outside, *served]
         try:

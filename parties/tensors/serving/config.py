@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -54,7 +54,7 @@ class ServingConfig(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> ServingConfig:
         if self.low_water >= self.pool:
             raise ValueError(f"low_water: expected less than the pool of {self.pool}, found {self.low_water}")
         if wrong := [size for size in self.small_batches if size >= self.max_batch]:
