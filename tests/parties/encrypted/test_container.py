@@ -95,7 +95,7 @@ def test_swapped_chunks_are_refused(written: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"version": 2}, "expected a file of version 3, found 2: use the same release"),
+        ({"version": 3}, "expected a file of version 4, found 3: use the same release"),
         ({"kind": "model"}, "expected an encrypted data set, found a trained model, encrypted"),
         ({"kind": "secret"}, "expected a header in its one form, found another"),
         ({"algorithm": "\x1b[31mlogistic"}, "expected a header in its one form, found another"),
