@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -30,7 +30,7 @@ from mpc.encrypted.parameters import parameters_of
 from mpc.encrypted.private_model import LEVEL, PARAMETERS, SCALE_BITS
 from mpc.encrypted.programs.logistic import Logistic, train
 from mpc.encrypted.programs.squared import baby_steps, diagonals, rotations
-from mpc.encrypted.ranges import first_weights
+from mpc.encrypted.ranges import packed
 from mpc.encrypted.training import Job
 
 
@@ -108,6 +108,25 @@ class Keys:
         product = self.evaluator.relinearize(self.evaluator.multiply(a.ciphertext, b.ciphertext), self.products)
         return self._rescaled(product, a.level, first.scale * second.scale / self.prime(a.level))
 
+    def subtract(self, first: Encrypted, second: Encrypted) -> Encrypted:
+        a, b = self._meet(first, second)
+        return Encrypted(self.evaluator.sub(a.ciphertext, b.ciphertext), a.level, first.scale)
+
+    def dot(self, first: Sequence[Encrypted], second: Sequence[Encrypted]) -> Encrypted:
+        level = min(value.level for value in (*first, *second))
+        pairs = [(self.lower(a, level), self.lower(b, level)) for a, b in zip(first, second, strict=True)]
+        products = [self.evaluator.multiply(a.ciphertext, b.ciphertext) for a, b in pairs]
+        product = self.evaluator.relinearize(functools.reduce(self.evaluator.add, products), self.products)
+        return self._rescaled(product, level, first[0].scale * second[0].scale / self.prime(level))
+
+    def scaled_up(self, value: Encrypted, bits: int) -> Encrypted:
+        power = self._plain(1.0, value, Fraction(1 << bits))
+        product = self.evaluator.multiply_plain(value.ciphertext, power)
+        return self._at(product, value.level, value.level, value.scale * (1 << bits))
+
+    def each(self, steps: Sequence[Callable[[], Encrypted]]) -> list[Encrypted]:
+        return [step() for step in steps]
+
     def _rescaled(self, product: Any, level: int, scale: Fraction) -> Encrypted:
         return self._at(self.evaluator.rescale_to_next(product), level - 1, level - 1, scale)
 
@@ -140,19 +159,17 @@ def logistic(order: dict[str, Any]) -> None:
 
     def encrypt() -> None:
         keys = held["keys"]
-        held["chunks"] = [keys.encrypt(chunk, choices.levels, scale) for chunk in packing.pack(records)]
-        first = packing.repeat(first_weights(packing, records, choices))
-        held["start"] = keys.encrypt(first, choices.levels, job.weight_scale)
+        held["chunks"] = [keys.encrypt(chunk, choices.levels, scale) for chunk in packed(packing, records, choices)]
 
     def work() -> None:
-        steps = list(train(held["keys"], packing, held["chunks"], held["start"], choices))
+        steps = list(train(held["keys"], packing, held["chunks"], choices))
         held["weights"] = held["keys"].lower(steps[-1].weights, 0)
 
     def end() -> dict[str, Any]:
         keys = held["keys"]
         found: dict[str, Floats] = {}
         took = clocked(lambda: found.update(weights=packing.weights(keys.decrypt(held["weights"]))))
-        sent = [held["start"], *held["chunks"]]
+        sent = held["chunks"]
         return {
             "decrypt_ms": took["ms"],
             "error": float(np.abs(found["weights"] - weights).max()),

@@ -11,7 +11,7 @@ different scales never meet. A program chooses the scale of its constants so tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Protocol, TypeVar
 
@@ -81,12 +81,20 @@ class Arithmetic(Protocol[V]):
         """Multiply every slot by the same public number, and rescale so that the product has just this scale."""
         ...
 
+    def scaled_up(self, value: V, bits: int) -> V:
+        """Return the same numbers at a scale that is 2^bits times as large, exactly and at the same level."""
+        ...
+
     def rotate(self, value: V, step: int) -> V:
         """Return the value whose slot i is slot i + step of this one, counted in a circle."""
         ...
 
     def add_rotated(self, value: V, steps: Sequence[int]) -> V:
         """Add to the value its rotation by each step in turn, which doubles the reach of the sum each time."""
+        ...
+
+    def each(self, steps: Sequence[Callable[[], V]]) -> list[V]:
+        """Do steps of which none needs another's result, and return what each gives, in order."""
         ...
 
 

@@ -6,7 +6,9 @@ compared after every operation, so that a sum of values at different scales cann
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -147,6 +149,11 @@ class Ciphertexts:
         plain = self._evaluator.encode(numbers, value.level, at)
         return self._checked(self._evaluator.multiply_plain(value.ciphertext, plain, rescale=True), scale)
 
+    def scaled_up(self, value: Encrypted, bits: int) -> Encrypted:
+        """Return the same numbers at a scale that is 2^bits times as large, by a product with that integer."""
+        power = self._evaluator.encode(1.0, value.level, CkksScale.power_of_two(self._parameters, bits))
+        return self._checked(self._evaluator.multiply_plain(value.ciphertext, power), value.scale * 2**bits)
+
     def rotate(self, value: Encrypted, step: int) -> Encrypted:
         """Return the value whose slot i is slot i + step of this one, counted in a circle."""
         return self._checked(self._evaluator.rotate(value.ciphertext, step), value.scale)
@@ -157,3 +164,11 @@ class Ciphertexts:
         for step in steps:
             ciphertext = self._evaluator.rotate_sum([ciphertext, ciphertext], [0, step])
         return self._checked(ciphertext, value.scale)
+
+    def each(self, steps: Sequence[Callable[[], Encrypted]]) -> list[Encrypted]:
+        """Do independent steps, in as many threads as there are cores for this process. The core is left to them."""
+        threads = min(len(steps), len(os.sched_getaffinity(0)))
+        if threads < 2:
+            return [step() for step in steps]
+        with ThreadPoolExecutor(threads) as pool:
+            return [waiting.result() for waiting in [pool.submit(step) for step in steps]]

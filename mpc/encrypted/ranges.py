@@ -53,13 +53,17 @@ class Foreseen:
 
 
 def first_weights(packing: Packing, records: Floats, choices: Logistic) -> Floats:
-    """Return the weights ``(d',)`` after the first iteration from Z ``(n, d)``, which every later one adds, too.
+    """Return the weights ``(d,)`` after the first iteration from Z ``(n, d)``, which every later one adds, too.
 
     They are the rate times the mean over n' of Z / 2.
     """
-    found = np.zeros(packing.features)
-    found[: records.shape[1]] = choices.rate * records.sum(axis=0) / (2 * packing.records)
+    found: Floats = choices.rate * records.sum(axis=0) / (2 * packing.records)
     return found
+
+
+def packed(packing: Packing, records: Floats, choices: Logistic) -> Floats:
+    """Return what is encrypted of Z ``(n, d)``, ``(chunks, slots)``, with the first weights in the spare rows."""
+    return packing.pack(records, first_weights(packing, records, choices))
 
 
 def foresee(
@@ -75,9 +79,7 @@ def foresee(
             iteration, the value and what to change. Also where the bound is not small against the weights.
     """
     scale = twin.chain.scale
-    chunks = [twin.fresh(chunk, scale, level=choices.levels) for chunk in packing.pack(records)]
-    first = packing.repeat(first_weights(packing, records, choices))
-    start = twin.fresh(first, choices.weight_scale(packing, scale), level=choices.levels)
+    chunks = [twin.fresh(chunk, scale, level=choices.levels) for chunk in packed(packing, records, choices)]
     reach: list[float] = []
     refreshed: dict[int, Foreseen] = {}
     means = np.kron(np.eye(packing.features), np.full(packing.rows, 1 / packing.rows))
@@ -91,11 +93,11 @@ def foresee(
     def refresh(iteration: int, weights: Clear) -> Clear:
         refreshed[iteration] = found_in(weights)
         again = packing.repeat(refreshed[iteration].weights)
-        return twin.fresh(again, weights.scale, level=choices.levels)
+        return twin.fresh(again, weights.scale, level=choices.refreshed_levels)
 
     weights: Clear | None = None
-    for step in train(twin, packing, chunks, start, choices, refresh):
-        weights = step.weights
+    for step in train(twin, packing, chunks, choices, refresh):
+        weights = step.weights or weights
         if step.z:
             reach.append(max(float(np.abs(z.slots).max()) for z in step.z))
             if reach[-1] > choices.sigmoid.range:
@@ -103,7 +105,7 @@ def foresee(
     if weights is None:
         raise ParameterError("expected at least 1 iteration, found none")
     last = found_in(weights)
-    _compare(last.weights, train_in_the_clear(packing.unpack(packing.pack(records)), choices, packing))
+    _compare(weights.slots, packing.repeat(train_in_the_clear(records, choices, packing)))
     if reading is None:
         return replace(last, refreshed=refreshed)
     # The mask comes in as a fresh public encryption, whose noise counts.
@@ -146,7 +148,7 @@ def _check_bound(found: Foreseen, choices: Logistic) -> None:
 
 
 def _compare(twin: Floats, plain: Floats) -> None:
-    """Compare the twin's weights with plain numpy's, which know nothing of slots. A difference is a bug here."""
+    """Compare the twin's weights in all slots with plain numpy's, repeated. A difference is a bug here."""
     allowed = _DIFFERENCE * float(np.abs(plain).max())
     if (difference := float(np.abs(twin - plain).max())) > allowed:
         raise RangeError(

@@ -2,7 +2,7 @@
 
     owner                                                     trainer
       public key, keys for products and rotations  ------>
-      Z in chunks, and the first weights           ------>
+      Z in chunks, the first weights in spare rows ------>
                                                               runs the program on ciphertexts
       at each refresh: compares with the twin      <------    weights, encrypted, at the lowest level
       the twin's weights, encrypted anew           ------>
@@ -23,6 +23,7 @@ these numbers and knows the ciphertext learns of the key. See :mod:`mpc.encrypte
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,7 +36,7 @@ from mpc.encrypted.ciphertexts import Ciphertexts, Encrypted, chain_of, core_sca
 from mpc.encrypted.packing import Floats, Packing
 from mpc.encrypted.parameters import parameters_of, smallest_set
 from mpc.encrypted.programs.logistic import Logistic, train
-from mpc.encrypted.ranges import Foreseen, first_weights, foresee
+from mpc.encrypted.ranges import Foreseen, foresee, packed
 from mpc.encrypted.reading import Reading
 from mpc.encrypted.release import Comparison
 from mpc.encrypted.twin import Clear, Twin
@@ -91,17 +92,8 @@ class Job:
 
     def keys_needed(self) -> tuple[int, dict[int, int]]:
         """Return the highest level of a product, and by step of rotation the highest level, found by a run on zeros."""
-        twin, packing = self.twin(), self.packing
-        zeros, scale = np.zeros(packing.slots), twin.chain.scale
-        chunks = [twin.fresh(zeros, scale, level=self.choices.levels) for _ in range(packing.chunks)]
-        start = twin.fresh(zeros, self.weight_scale, level=self.choices.levels)
-
-        def refresh(_: int, weights: Clear) -> Clear:
-            return twin.fresh(zeros, weights.scale, level=self.choices.levels)
-
-        for _ in train(twin, packing, chunks, start, self.choices, refresh):
-            pass
-        return twin.products_level, dict(sorted(twin.rotations.items()))
+        level, steps = _keys_needed(self)
+        return level, dict(steps)
 
     @property
     def refreshes(self) -> list[tuple[int, int]]:
@@ -119,20 +111,19 @@ class Job:
 
     def record_sizes(self) -> dict[str, int]:
         """Return the name and the length of everything that the owner encrypts, in order."""
-        names = []
-        for target in range(self.targets):
-            names += [f"start {target}", *(f"records {target} {place}" for place in range(self.packing.chunks))]
+        chunks = range(self.packing.chunks)
+        names = [f"records {target} {place}" for target in range(self.targets) for place in chunks]
         return dict.fromkeys(names, self.core.seeded_bytes(self.choices.levels))
 
     @property
     def weight_scale(self) -> Fraction:
-        """The scale of the weights."""
-        return self.choices.weight_scale(self.packing, chain_of(self.core).scale)
+        """The scale of the weights, which is that of the records."""
+        return chain_of(self.core).scale
 
     @property
     def refreshed_bytes(self) -> int:
         """The length of weights that are encrypted anew."""
-        return self.core.seeded_bytes(self.choices.levels)
+        return self.core.seeded_bytes(self.choices.refreshed_levels)
 
     @property
     def weight_bytes(self) -> int:
@@ -142,6 +133,19 @@ class Job:
     def weight_sizes(self) -> dict[str, int]:
         """Return the name and the length of everything that the trainer gives back, in order."""
         return {f"weights {target}": self.weight_bytes for target in range(self.targets)}
+
+
+@functools.lru_cache(maxsize=4)
+def _keys_needed(job: Job) -> tuple[int, tuple[tuple[int, int], ...]]:
+    twin, zeros = job.twin(), np.zeros(job.packing.slots)
+
+    def fresh(level: int) -> Clear:
+        return twin.fresh(zeros, twin.chain.scale, level=level)
+
+    chunks = [fresh(job.choices.levels) for _ in range(job.packing.chunks)]
+    for _ in train(twin, job.packing, chunks, job.choices, lambda *_: fresh(job.choices.refreshed_levels)):
+        pass
+    return twin.products_level, tuple(sorted(twin.rotations.items()))
 
 
 def owner_make_secret(parameters: str, seed: bytes) -> CkksSecretKey:
@@ -159,17 +163,15 @@ def owner_make_keys(job: Job, secret: CkksSecretKey) -> dict[str, bytes]:
 
 
 def owner_encrypt(job: Job, secret: CkksSecretKey, records: Sequence[Floats]) -> dict[str, bytes]:
-    """Encrypt each target's Z ``(n, d)`` and its weights after the first iteration, by name.
+    """Encrypt each target's Z ``(n, d)`` with its weights after the first iteration, by name.
 
     The names and lengths depend on the job alone.
     """
     if len(records) != job.targets:
         raise ParameterError(f"expected records for {job.targets} targets, found {len(records)}")
-    parts, scale = {}, core_scale(job.core, job.weight_scale)
+    parts = {}
     for target, one in enumerate(records):
-        first = job.packing.repeat(first_weights(job.packing, one, job.choices))
-        parts[f"start {target}"] = secret.encrypt(first, job.choices.levels, scale)
-        for place, chunk in enumerate(job.packing.pack(one)):
+        for place, chunk in enumerate(packed(job.packing, one, job.choices)):
             parts[f"records {target} {place}"] = secret.encrypt(chunk, job.choices.levels)
     return parts
 
@@ -203,15 +205,13 @@ def trainer_train(
     evaluator = CkksEvaluator(job.core, _part(keys, PRODUCTS) if products else None, rotations)
     arithmetic = Ciphertexts(job.core, evaluator)
     for target in range(job.targets):
-        start = arithmetic.read(_part(parts, f"start {target}"), job.weight_scale)
         chunks = [arithmetic.read(_part(parts, f"records {target} {place}")) for place in range(job.packing.chunks)]
-        _check_level("first weights", start, job.choices.levels)
         for chunk in chunks:
             _check_level("records", chunk, job.choices.levels)
         refresh = None if refreshing is None else _refresh(job, arithmetic, target, refreshing)
-        for step in train(arithmetic, job.packing, chunks, start, job.choices, refresh):
-            last = step.iteration == job.choices.iterations
-            weights = arithmetic.lower(step.weights, 0).ciphertext.to_bytes() if last else None
+        for step in train(arithmetic, job.packing, chunks, job.choices, refresh):
+            found = step.weights if step.iteration == job.choices.iterations else None
+            weights = None if found is None else arithmetic.lower(found, 0).ciphertext.to_bytes()
             yield Progress(target, step.iteration, weights)
 
 
@@ -221,7 +221,7 @@ def _refresh(
     def refresh(iteration: int, weights: Encrypted) -> Encrypted:
         message = refreshing(target, iteration, arithmetic.lower(weights, 0).ciphertext.to_bytes())
         found = arithmetic.read(message, job.weight_scale)
-        _check_level("refreshed weights", found, job.choices.levels)
+        _check_level("refreshed weights", found, job.choices.refreshed_levels)
         return found
 
     return refresh
@@ -238,7 +238,7 @@ def owner_refresh(job: Job, secret: CkksSecretKey, message: bytes, expected: For
     """
     comparison.note(owner_decrypt(job, secret, message), expected)
     scale = core_scale(job.core, job.weight_scale)
-    return secret.encrypt(job.packing.repeat(expected.weights), job.choices.levels, scale)
+    return secret.encrypt(job.packing.repeat(expected.weights), job.choices.refreshed_levels, scale)
 
 
 def _part(parts: Mapping[str, bytes], name: str) -> bytes:

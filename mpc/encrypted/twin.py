@@ -216,6 +216,10 @@ class Twin:
         operands = ((value.place, lambda derivatives: derivatives * rounded),)
         return self._made(value.slots * rounded, value.level - 1, scale, operands, self.chain.rounding)
 
+    def scaled_up(self, value: Clear, bits: int) -> Clear:
+        """Return the same numbers at a scale that is 2^bits times as large, exactly."""
+        return self._made(value.slots, value.level, value.scale * 2**bits, ((value.place, _unchanged),), 0.0)
+
     def rotate(self, value: Clear, step: int) -> Clear:
         """Return the value whose slot i is slot i + step of this one, counted in a circle."""
         operands = ((value.place, lambda derivatives: np.roll(derivatives, step)),)
@@ -228,6 +232,10 @@ class Twin:
         for step in steps:
             value = self.add(value, self.rotate(value, step))
         return value
+
+    def each(self, steps: Sequence[Callable[[], Clear]]) -> list[Clear]:
+        """Do independent steps, one after the other."""
+        return [step() for step in steps]
 
     # -- errors --------------------------------------------------------------------------------------------------------
 

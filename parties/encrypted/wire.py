@@ -3,7 +3,7 @@
     data owner                                              project owner, the trainer
       runs the twin, makes keys, encrypts
       keys/...       public key, products, rotations  ---->
-      records/...    first weights and records        ---->
+      records/...    records, and the first weights   ---->
                                                               trains
       at each refresh: compares with the twin         <----   refresh/...
       refreshed/...  the twin's weights, encrypted    ---->

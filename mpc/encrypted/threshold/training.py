@@ -36,11 +36,11 @@ import numpy as np
 from mpc._core import CkksEvaluator, CkksParameters, CkksPublicKey
 from mpc.encrypted import parameters as sets
 from mpc.encrypted.arithmetic import Arithmetic, V, total
-from mpc.encrypted.ciphertexts import Ciphertexts, Encrypted, chain_of, core_scale
+from mpc.encrypted.ciphertexts import Ciphertexts, Encrypted, chain_of
 from mpc.encrypted.noise import Chain
 from mpc.encrypted.packing import Floats, Packing
 from mpc.encrypted.parameters import parameters_of
-from mpc.encrypted.programs.logistic import Logistic, Refresh, Step, gradient, train
+from mpc.encrypted.programs.logistic import Logistic, Refresh, Step, train
 from mpc.encrypted.ranges import Foreseen, first_weights, read_bounds
 from mpc.encrypted.reading import Reading
 from mpc.encrypted.threshold.masks import HIDDEN_BITS, Mask, largest_coefficient, mask_of
@@ -73,9 +73,9 @@ class JointJob:
     hidden_bits: int = HIDDEN_BITS
 
     def __post_init__(self) -> None:
-        if len(self.rows) < 2 or min(self.rows) < 0 or not 1 <= sum(self.rows) <= self.packing.records:
+        if len(self.rows) < 2 or min(self.rows) < 0 or not 1 <= sum(self.rows) <= self.packing.capacity:
             raise ParameterError(
-                f"expected rows of two owners or more, at most {self.packing.records} together, found {self.rows}"
+                f"expected rows of two owners or more, at most {self.packing.capacity} together, found {self.rows}"
             )
         if self.model is not None and not 0 <= self.model < len(self.rows):
             raise ParameterError(f"expected the owner of the model among {len(self.rows)}, found {self.model}")
@@ -135,8 +135,8 @@ class JointJob:
 
     @property
     def weight_scale(self) -> Fraction:
-        """The scale of the weights."""
-        return self.choices.weight_scale(self.packing, self.chain.scale)
+        """The scale of the weights, which is that of the records."""
+        return self.chain.scale
 
     @property
     def mask(self) -> Mask:
@@ -155,25 +155,20 @@ class JointJob:
     @property
     def records_level(self) -> int:
         """The level of all that is encrypted, and of weights where a stretch begins."""
-        each = Logistic(self.choices.rate, 2, self.choices.degree).levels
-        steps = self.choices.iterations - (1 if self.model is None else 0)
-        longest = steps if self.choices.stretch is None else min(self.choices.stretch, steps)
-        return self.mask.level + each * longest
+        if self.model is None:
+            return self.mask.level + self.choices.levels
+        longest = min(self.choices.stretch or self.choices.iterations, self.choices.iterations)
+        return self.mask.level + self.choices.levels_of(longest)
 
     def part_names(self, owner: int) -> list[str]:
         """Return the names of all that an owner encrypts, in order."""
         names = []
         for target in range(self.targets):
             if self.rows[owner]:
-                names.append(f"start {target}")
                 names += [f"records {target} {place}" for place in range(self.packing.chunks)]
             if owner == self.model:
                 names.append(f"initial {target}")
         return names
-
-    def scale_of(self, name: str) -> Fraction:
-        """Return the scale at which a part is encrypted. The level is :attr:`records_level`."""
-        return self.chain.scale if name.startswith("records") else self.weight_scale
 
     def part_sizes(self, owner: int) -> dict[str, int]:
         """Return the name and the length of all that an owner encrypts, in order."""
@@ -197,7 +192,7 @@ class JointJob:
 def _keys_needed(job: JointJob) -> tuple[int, tuple[tuple[int, int], ...]]:
     twin, zeros = Twin(job.chain), np.zeros(job.packing.slots)
     values = {
-        name: twin.fresh(zeros, job.scale_of(name), level=job.records_level)
+        name: twin.fresh(zeros, job.chain.scale, level=job.records_level)
         for owner in range(len(job.rows))
         for name in job.part_names(owner)
     }
@@ -211,17 +206,8 @@ def _run(
 ) -> Iterator[Step[V]]:
     """Yield the steps of one target's training, of pooled parts."""
     records = [values[f"records {target} {place}"] for place in range(job.packing.chunks)]
-    start = values[f"start {target}"]
-    if job.model is None:
-        yield from train(arithmetic, job.packing, records, start, job.choices, refresh)
-        return
-    weights = values[f"initial {target}"]
-    for iteration in range(1, job.choices.iterations + 1):
-        z, curved = gradient(arithmetic, job.packing, records, weights, job.choices)
-        weights = arithmetic.add(arithmetic.add(weights, start), curved)
-        yield Step(iteration, z, weights)
-        if iteration in job.refreshes:
-            weights = refresh(iteration, weights)
+    initial = None if job.model is None else values[f"initial {target}"]
+    yield from train(arithmetic, job.packing, records, job.choices, refresh, initial=initial, refreshes=job.refreshes)
 
 
 # -- owners ------------------------------------------------------------------------------------------------------------
@@ -242,10 +228,9 @@ def _own_slots(
                 )
             if (norm := float(np.sqrt((own**2).sum(axis=1)).max(initial=0.0))) > job.norm * (1 + 1e-9):
                 raise ParameterError(f"expected records of a norm of at most {job.norm:g}, found {norm:.6g}")
-            yield f"start {target}", job.packing.repeat(first_weights(job.packing, own, job.choices))
             whole = np.zeros((first + len(own), job.packing.features))
             whole[first:, : own.shape[1]] = own
-            for place, chunk in enumerate(job.packing.pack(whole)):
+            for place, chunk in enumerate(job.packing.pack(whole, first_weights(job.packing, own, job.choices))):
                 yield f"records {target} {place}", chunk
         if owner == job.model:
             if initial is None or len(initial) != job.targets:
@@ -275,7 +260,7 @@ def owner_encrypt(
         raise ParameterError(f"expected records for {job.targets} targets, found {len(records)}")
     parts = {}
     for name, slots in _own_slots(job, owner, records, initial):
-        parts[name] = public.encrypt(slots, job.records_level, core_scale(job.core, job.scale_of(name))).to_bytes()
+        parts[name] = public.encrypt(slots, job.records_level, job.core.scale).to_bytes()
     return parts
 
 
@@ -311,8 +296,8 @@ def trainer_train(
             return _read(arithmetic, "refreshed weights", refreshing(target, iteration, message), job)
 
         for step in _run(arithmetic, job, target, values, refresh):
-            last = step.iteration == job.choices.iterations
-            weights = arithmetic.lower(step.weights, job.mask.level).ciphertext.to_bytes() if last else None
+            given = step.weights if step.iteration == job.choices.iterations else None
+            weights = None if given is None else arithmetic.lower(given, job.mask.level).ciphertext.to_bytes()
             yield Progress(target, step.iteration, weights)
 
 
@@ -328,7 +313,7 @@ def _pooled(job: JointJob, arithmetic: Ciphertexts, parts: Sequence[Mapping[str,
                 peer=f"owner {owner + 1}",
             )
         for name, message in own.items():
-            value = arithmetic.read(message, job.scale_of(name))
+            value = arithmetic.read(message)
             if value.level != job.records_level:
                 raise ProtocolError.mismatch(
                     f"{name} at level", job.records_level, value.level, peer=f"owner {owner + 1}"
@@ -369,12 +354,12 @@ def foresee(
         values: dict[str, list[Clear]] = {}
         for owner in range(len(job.rows)):
             for name, slots in _own_slots(job, owner, records[owner], initial):
-                fresh = twin.fresh(slots, job.scale_of(name), public=True, level=job.records_level)
+                fresh = twin.fresh(slots, job.chain.scale, public=True, level=job.records_level)
                 values.setdefault(name, []).append(fresh)
         pooled = {name: total(twin, parts) for name, parts in values.items()}
         reach, weights = [], None
         for step in _run(twin, job, target, pooled, job._refreshing(twin)):
-            weights = step.weights
+            weights = step.weights or weights
             reach += [max(float(np.abs(z.slots).max()) for z in step.z)] if step.z else []
         if weights is None:
             raise ParameterError("expected at least 1 iteration, found none")

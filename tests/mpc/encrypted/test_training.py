@@ -11,7 +11,7 @@ from mpc._core import CkksCiphertext, CkksSecretKey
 from mpc.encrypted.ciphertexts import chain_of, core_scale
 from mpc.encrypted.packing import Floats
 from mpc.encrypted.parameters import SETS, parameters_of
-from mpc.encrypted.programs.logistic import Logistic
+from mpc.encrypted.programs.logistic import Logistic, train_in_the_clear
 from mpc.encrypted.ranges import Foreseen
 from mpc.encrypted.release import Comparison, verified
 from mpc.encrypted.training import (
@@ -107,9 +107,9 @@ def test_the_owner_notices_a_trainer_that_computes_something_else() -> None:
 def test_refreshes_take_training_further_than_the_levels(stretch: int, refreshes: tuple[int, ...]) -> None:
     choices = Logistic(0.7, 6, stretch=stretch)
     assert choices.refreshes == refreshes
-    assert choices.levels == 4 * stretch
+    assert choices.levels == 2 + 3 * stretch
     if choices.levels > 9:
-        with pytest.raises(ParameterError, match="expected at most 9 levels, found 20"):
+        with pytest.raises(ParameterError, match="expected at most 9 levels, found 17"):
             Job.of(100, 6, choices)
         return
     job, records = Job.of(100, 6, choices), [signed(np.random.default_rng(3), 100, 5)]
@@ -185,9 +185,8 @@ def test_what_is_not_the_jobs_is_refused() -> None:
     keys, parts = owner_make_keys(job, secret), owner_encrypt(job, secret, records)
     lower = secret.encrypt(np.zeros(job.packing.slots), 3)
     for changed, sentence in (
-        (parts | {"start 0": lower}, "expected first weights at level 4, found level 3"),
-        (parts | {"records 0 0": lower}, "expected records at level 4, found level 3"),
-        ({"start 0": parts["start 0"]}, "expected a part 'records 0 0', found 1 parts without it"),
+        (parts | {"records 0 0": lower}, "expected records at level 5, found level 3"),
+        ({"start 0": parts["records 0 0"]}, "expected a part 'records 0 0', found 1 parts without it"),
     ):
         with pytest.raises(ProtocolError, match=sentence):
             list(trainer_train(job, keys, changed))
@@ -201,7 +200,7 @@ def test_what_is_not_the_jobs_is_refused() -> None:
     assert last.weights is not None
     with pytest.raises(ProtocolError, match="expected weights under this private key, found another key's"):
         owner_decrypt(job, other, last.weights)
-    with pytest.raises(ProtocolError, match="expected weights at level 0 and the job's scale, found level 4"):
+    with pytest.raises(ProtocolError, match="expected weights at level 0 and the job's scale, found level 5"):
         owner_decrypt(job, secret, parts["records 0 0"])
     with pytest.raises(ParameterError, match="expected records for 1 targets, found 2"):
         owner_encrypt(job, secret, records * 2)
@@ -215,21 +214,45 @@ def test_lengths_and_names_do_not_depend_on_the_records() -> None:
     for records in (np.zeros((50, 4)), np.ones((1, 4)), -signed(random, 40, 2)):
         parts = owner_encrypt(job, secret, [records])
         assert {name: len(part) for name, part in parts.items()} == {name: len(part) for name, part in first.items()}
-        header = len(first["start 0"]) - job.core.seeded_bytes(job.choices.levels) + 60
-        assert parts["start 0"][:header] == first["start 0"][:header]  # up to the seed that is fresh each time
+        header = len(first["records 0 0"]) - job.core.seeded_bytes(job.choices.levels) + 60
+        assert parts["records 0 0"][:header] == first["records 0 0"][:header]  # up to the seed that is fresh each time
     assert owner_encrypt(job, secret, [np.zeros((50, 4))]) != owner_encrypt(job, secret, [np.zeros((50, 4))])
+
+
+def test_one_ciphertext_of_each_chunk_is_all_that_is_sent() -> None:
+    """A data set of 455 records of 30 features and the constant 1, which five iterations are to train on."""
+    job = Job.of(455, 31, Logistic(7.0, 5))
+    assert list(job.record_sizes()) == ["records 0 0"]
+    assert sum(job.record_sizes().values()) <= 2.5e6
+    assert sum(job.key_sizes().values()) <= 170e6
+    assert sum(Job.of(455, 16, Logistic(10.0, 3)).record_sizes().values()) <= 0.7e6
+    assert sum(Job.of(480, 31, Logistic(7.0, 5)).record_sizes().values()) <= 2.5e6  # as many records as there is room
+    assert len(Job.of(481, 31, Logistic(7.0, 5)).record_sizes()) == 2
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("n", [31, 32, 33, 60, 62, 64])
+def test_records_that_fill_their_rows_train_as_others_do(n: int) -> None:
+    """Up to the last row before the spare ones, and as many as a power of two."""
+    job, records = Job.of(n, 16, Logistic(1.0, 3)), [signed(np.random.default_rng(n), n, 15)]
+    assert (job.packing.rows, job.packing.spare) == (32, 2)
+    assert job.packing.chunks == {31: 2, 32: 2, 33: 2, 60: 2, 62: 2, 64: 4}[n]
+    found, (foreseen,), _ = run(job, records)
+    assert np.array_equal(verified(found[0], foreseen), foreseen.weights)
+    assert np.abs(found[0] - train_in_the_clear(records[0], job.choices, job.packing)).max() < 1e-3
 
 
 def test_a_job_takes_the_smallest_parameters_that_serve() -> None:
     assert Job.of(455, 16, Logistic(4.0, 3)).parameters == "small-shallow"
     assert Job.of(455, 16, Logistic(4.0, 4)).parameters == "large-shallow"
-    assert Job.of(455, 16, Logistic(4.0, 5)).choices.levels == 16
+    assert Job.of(455, 16, Logistic(4.0, 5)).choices.levels == 14
+    assert Job.of(455, 16, Logistic(4.0, 6)).parameters == "large"
     with pytest.raises(ParameterError, match="expected at most 17 levels, found 20: take fewer iterations or degree 3"):
-        Job.of(455, 16, Logistic(4.0, 6))
+        Job.of(455, 16, Logistic(4.0, 7))
     with pytest.raises(ParameterError, match="expected records that fill at most 4096 ciphertexts, found 10995"):
-        Job.of(1 << 40, 16, Logistic(4.0, 3))
+        Job.of((1 << 40) - 32, 16, Logistic(4.0, 3))
     with pytest.raises(ParameterError, match=r"for 1000 target\(s\), which fill 8000"):
-        Job.of(4096, 16, Logistic(4.0, 3), 1000)
+        Job.of(4064, 16, Logistic(4.0, 3), 1000)
     with pytest.raises(ParameterError, match="parameters small-shallow, small, large-shallow, large, found 'huge'"):
         Job("huge", Job.of(4, 4, Logistic(1.0, 1)).packing, Logistic(1.0, 1))
 

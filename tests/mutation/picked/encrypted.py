@@ -19,6 +19,10 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    first = 0.5 * choices.rate * filled * norm", "    first = 0.4 * choices.rate * filled * norm"),
         ("    both: Floats = bounds.reshape(2, -1).sum(axis=0)", "    both: Floats = bounds.reshape(2, -1)[1]"),
     ],
+    "mpc/encrypted/packing.py": [
+        ("records <= padded - _spare(slots // wide)", "records <= padded"),
+        ("        kept = 1.0 if chunk is None else 1 - self.only_spare(chunk)", "        kept = 1.0"),
+    ],
     "mpc/encrypted/training.py": [
         ("    comparison.note(owner_decrypt(job, secret, message), expected)", "    pass"),
         ("    if ciphertext.key_id != secret.key_id:", "    if False:"),

@@ -73,7 +73,7 @@ def test_records_of_one_owner_train_the_model_of_another_and_both_are_encrypted(
     own, begun = records_of(120, 4, 5), np.array([0.5, -0.25, 1.0, 0.125])
     job = JointJob.of((120, 0), 4, Logistic(3.0, 3, stretch=1), NORM, model=1)
     assert job.refreshes == (1, 2)
-    assert job.part_names(0) == ["start 0", "records 0 0"]
+    assert job.part_names(0) == ["records 0 0"]
     assert job.part_names(1) == ["initial 0"]
     run, (expected,) = run_joint(job, [[own], []], [begun]), foresee(job, [[own], []], [begun])
     assert (np.abs(run.weights[0] - expected.weights) <= expected.bound).all()
@@ -147,7 +147,7 @@ def test_a_share_of_another_secret_is_found_at_the_first_refresh(tiny: str, monk
 
 
 def test_what_is_no_job_is_refused(tiny: str) -> None:
-    with pytest.raises(ParameterError, match="at most 9 levels, found 14, of which 2 leave room for masks"):
+    with pytest.raises(ParameterError, match="at most 9 levels, found 13, of which 2 leave room for masks"):
         JointJob.of((100, 28), 4, Logistic(4.0, 4), NORM)
     for rows in ((128,), (-1, 20), (0, 0)):
         with pytest.raises(ParameterError, match="rows of two owners or more"):
@@ -180,9 +180,9 @@ def test_parts_that_are_not_the_jobs_are_refused(tiny: str) -> None:
         raise AssertionError
 
     with pytest.raises(ProtocolError, match="owner 2: expected 2 parts of the job's names, found 1"):
-        list(trainer_train(job, *keys, [parts[0], {"start 0": parts[1]["start 0"]}], never))
+        list(trainer_train(job, *keys, [parts[0], {"start 0": parts[1]["records 0 0"]}], never))
     lower = public_of(owners).encrypt(np.zeros(job.packing.slots), 1, job.core.scale).to_bytes()
-    swapped = {"start 0": parts[1]["start 0"], "records 0 0": lower}
+    swapped = parts[1] | {"records 0 0": lower}
     with pytest.raises(ProtocolError, match="owner 2: expected records 0 0 at level"):
         list(trainer_train(job, *keys, [parts[0], swapped], never))
     with pytest.raises(ProtocolError, match="expected the parts of owners, 2, found 1"):

@@ -145,10 +145,10 @@ def test_a_training_that_takes_no_product_or_brings_a_model_is_refused() -> None
 
 def test_the_worst_case_is_proven_for_a_slow_training_alone() -> None:
     def worst(rate: float) -> float:
-        return JointLogistic(JointJob.of((512, 512), 8, Logistic(rate, 3, stretch=1), 1.0), 0.01).worst_z
+        return JointLogistic(JointJob.of((480, 480), 8, Logistic(rate, 3, stretch=1), 1.0), 0.01).worst_z
 
     assert worst(1.0) < 8 < worst(20.0)
-    half = JointLogistic(JointJob.of((256, 256), 8, Logistic(1.0, 3, stretch=1), 1.0), 0.01)
+    half = JointLogistic(JointJob.of((240, 240), 8, Logistic(1.0, 3, stretch=1), 1.0), 0.01)
     assert half.worst_z == pytest.approx(worst(1.0) / 2)  # half of n' is padding
 
 
