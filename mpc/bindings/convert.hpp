@@ -143,6 +143,7 @@ void bind_sessions(nb::module_& m);
 void bind_rlwe(nb::module_& m);
 void bind_ckks(nb::module_& m);
 void bind_tensor(nb::module_& m);
+void bind_tensor_words(nb::module_& m);
 void bind_prio(nb::module_& m);
 
 }  // namespace mpc::bindings

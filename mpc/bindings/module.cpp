@@ -46,5 +46,6 @@ NB_MODULE(_core, m) {
     mpc::bindings::bind_rlwe(m);
     mpc::bindings::bind_ckks(m);
     mpc::bindings::bind_tensor(m);
+    mpc::bindings::bind_tensor_words(m);
     mpc::bindings::bind_prio(m);
 }
