@@ -45,7 +45,7 @@ def test_masks_of_owners_and_what_the_receiver_opens_are_shares_of_the_value(tin
         for one, masks in zip(seen, zip(*(owner_mask(o, result, mask) for o in owners), strict=True), strict=True)
     ]
     found = values(np.array(left, float)) / scale
-    assert np.abs(found - sent).max() < 8 * key.chain.fresh_public / scale
+    assert np.abs(found - sent).max() < 20 * key.chain.fresh_public / scale  # see `error_bound` of the keys' tests
     residues = receiver_residues(key, 0, result, shares)
     assert residues.shape == (3, key.core.degree)
     for prime, row in zip(key.core.primes, residues, strict=False):

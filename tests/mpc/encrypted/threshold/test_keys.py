@@ -35,8 +35,12 @@ def digits(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def error_bound(owners: list[Owner], deviation: float) -> float:
-    """Eight deviations of a slot, in values."""
-    return 8 * deviation / float(owners[0].key.core.scale)
+    """Twenty deviations of a slot, in values.
+
+    Noise that is multiplied by a secret is a product of two random numbers in each slot. It is beyond k deviations with
+    probability exp(-sqrt(2) k), which is less than 2^-40.
+    """
+    return 20 * deviation / float(owners[0].key.core.scale)
 
 
 @pytest.mark.parametrize("count", OWNERS)
