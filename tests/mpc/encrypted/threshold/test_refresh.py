@@ -28,7 +28,7 @@ def test_a_refreshed_ciphertext_has_the_value_and_the_noise_that_is_derived(tiny
     new = CkksCiphertext.from_bytes(key.core, refresh.combine(key, STEP, old, mask, 9, shares))
     assert (new.level, new.scale, new.key_id) == (9, old.scale, key.key_id)
     before, after = opened(owners, old), opened(owners, new)
-    # Noise under a public key is a product of two random numbers in each slot, beyond k deviations with exp(-sqrt(2) k).
+    # Noise under a public key is a product of two random numbers in each slot: beyond k deviations with exp(-1.4 k).
     assert np.abs(after - sent).max() < 20 * np.hypot(key.chain.fresh_public, key.chain.refreshed) / scale
     assert np.std(before - sent) * scale == pytest.approx(key.chain.fresh_public, rel=0.35)
     assert np.std((after - before) * scale) == pytest.approx(np.hypot(key.chain.refreshed, 30), rel=0.35)
