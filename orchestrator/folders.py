@@ -6,8 +6,10 @@ import contextlib
 import datetime
 import errno
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator.errors import Interrupted
 from parties.frame.errors import ConfigError
 from parties.frame.plan import RunFolders
 from parties.frame.private_files import write_private
@@ -35,6 +37,18 @@ def make_folders(files: Path, logs: Path, run: str) -> RunFolders:
             problem = error.strerror if isinstance(error, OSError) else "a name that is no text in UTF-8"
             raise ConfigError(f"{key}: expected to make {shown(top / run)}, found {problem}.") from error
     return RunFolders(files=files.resolve(), logs=logs.resolve(), run=run)
+
+
+@contextlib.contextmanager
+def unused_removed(files: Path, logs: Path, run: str) -> Iterator[None]:
+    """Where a signal ends what is in here, remove the run's folders that are empty: no guard knew of them yet."""
+    try:
+        yield
+    except Interrupted:
+        for top in (files, logs):
+            with contextlib.suppress(OSError):  # it holds something, or there is none
+                (top / run).rmdir()
+        raise
 
 
 def shown(path: Path) -> str:

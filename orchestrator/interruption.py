@@ -7,18 +7,15 @@ signal is remembered: an error that was made of it is `Interrupted` again, and a
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from orchestrator.errors import Interrupted
+from parties.frame.lifetime import raised_again
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_AGAIN_S = 0.05  # after an exception was dropped
 
 
 class Interruption:
@@ -55,30 +52,18 @@ def signals_raise() -> Iterator[Interruption]:
         interruption.number = number
         raise Interrupted(number)
 
-    again: list[threading.Timer] = []
-
-    def see_dropped(dropped: sys.UnraisableHookArgs) -> None:
-        if not isinstance(dropped.exc_value, Interrupted):
-            hook(dropped)
-            return
-        number = dropped.exc_value.number
-        signal.signal(number, interrupt)
-        again.append(threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number)))
-        again[-1].start()
+    def again(dropped: Interrupted) -> int:
+        signal.signal(dropped.number, interrupt)
+        return dropped.number
 
     heeded = [number for number in ENDING if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
-    hook, sys.unraisablehook = sys.unraisablehook, see_dropped
     before = {number: signal.signal(number, interrupt) for number in heeded}
     try:
-        with interruption.stays():
+        with interruption.stays(), raised_again(Interrupted, again):
             yield interruption
     finally:
-        for timer in again:
-            timer.cancel()
-            timer.join()
         for number, handler in before.items():
             signal.signal(number, handler)
-        sys.unraisablehook = hook
 
 
 def ignore_signals() -> None:

@@ -26,7 +26,7 @@ from orchestrator.config import Configuration, RunOptions
 from orchestrator.display import RunDisplay
 from orchestrator.environment import MARKER
 from orchestrator.errors import RunFailed, in_a_sentence
-from orchestrator.folders import keep_events, make_folders, run_name
+from orchestrator.folders import keep_events, make_folders, run_name, unused_removed
 from orchestrator.interruption import ignore_signals, signals_raise
 from orchestrator.launchers import Launcher, ray
 from orchestrator.launchers.process import ProcessLauncher
@@ -75,8 +75,8 @@ def execute(
     note = _check_launcher(options)
     _check_timing_file(options)
     started = time.time()
-    with signals_raise() as interruption:
-        run = run_name(session)
+    run = run_name(session)
+    with signals_raise() as interruption, unused_removed(options.files_dir, options.logs_dir, run):
         refuse_accounts_away(options.files_dir)
         folders = make_folders(options.files_dir, options.logs_dir, run)
         launcher = _launcher(options, folders, session, has_panes=note is None)

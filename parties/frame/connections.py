@@ -168,10 +168,11 @@ class Connections:
             looking.join()
 
     def hang_up(self, channels: Iterable[TlsChannel] | None = None) -> None:
-        """Close these channels, or all. No thread may use them."""
+        """Close these channels, or all. No thread may use them. It may be called again after a signal."""
         for channel in [one for one in self._open if isinstance(one, TlsChannel)] if channels is None else channels:
             channel.close()
-            self._open.remove(channel)
+            with suppress(ValueError):  # it was closed before
+                self._open.remove(channel)
 
     def listen(self, address: Address) -> Listener:
         """Bind the party's port, or take the socket that a service's process inherits."""

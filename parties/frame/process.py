@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from loguru import logger
 from pydantic import ValidationError
 
-from parties.frame.lifetime import Ended, ignore_signals, lifetime
+from parties.frame.lifetime import Ended, heard, ignore_signals, lifetime
 from parties.frame.progress import Progress
 from parties.frame.settings import PartySettings
 
@@ -64,10 +64,10 @@ def run_party(
                     progress.finished()
                 except BaseException as error:  # noqa: BLE001  the status names it, and the process ends
                     ignore_signals()
-                    progress.failed(error)
+                    progress.failed(heard(error))
                     return 1
         except Ended as error:  # a signal came outside of the role
-            progress.failed(error)
+            progress.failed(heard(error))
             return 1
     return 0
 

@@ -189,6 +189,27 @@ def test_a_signal_that_the_code_of_others_does_not_let_pass_ends_the_run(
     assert json.loads((tmp_path / "logs" / run / "run.json").read_text())["outcome"] == "interrupted"
 
 
+SIGNALLED_BEFORE_THE_GUARD = """
+import signal, sys
+import orchestrator.folders, orchestrator.run
+from tests.orchestrator import game
+
+orchestrator.{moment} = lambda *_, **__: signal.raise_signal(signal.SIGINT)
+sys.exit(game.main({{"game": game.Game()}}))
+"""
+
+
+@pytest.mark.parametrize("moment", ["folders.RunFolders", "run._launcher", "run.Guard"])
+def test_a_signal_before_the_guard_is_there_leaves_no_folder(launcher: str, tmp_path: Path, moment: str) -> None:
+    program = SIGNALLED_BEFORE_THE_GUARD.format(moment=moment)
+    flags = command(launcher, tmp_path)[3:]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *flags], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "Ended by SIGINT.\n")
+    assert [os.listdir(tmp_path / top) for top in ("files", "logs")] == [[], []]
+
+
 def test_a_second_signal_does_not_stop_the_teardown(play: Callable[..., Game], launcher: str) -> None:
     game = play("--launcher", launcher, "--manner", "stubborn")
     game.wait_until_said("player-1: note: daydreaming")

@@ -134,6 +134,10 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("                elif now > expires:", "                elif False:"),
         ("                os._exit(1)\n", "                pass\n"),
         ("process_started(supervisor_pid) != supervisor_started", "process_started(supervisor_pid) is None"),
+        ("        timers[-1].start()\n", ""),
+        ("            one.__traceback__ = None\n", "            pass\n"),
+        ("and not lost\n", "and False\n"),
+        ("if isinstance(error, Exception) and not own else None", "if False else None"),
     ],
     "parties/learning/records.py": [
         ('        digest.update(self.images.astype("<f4").tobytes())\n', ""),
@@ -162,7 +166,6 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     ],
     "orchestrator/interruption.py": [
         ("        except Exception:\n            self.check()\n", "        except Exception:\n"),
-        ("        again[-1].start()\n", ""),
         ("        except OSError:\n            raise\n", ""),
     ],
     "orchestrator/environment.py": [
