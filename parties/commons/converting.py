@@ -200,7 +200,7 @@ def _alike(value: ClassValue, cell: object) -> bool:
 
 def _present(table: Table, name: str, missing: str, wanted: str) -> tuple[NDArray[Any], Rows, tuple[str, ...]]:
     """Return a column's cells, which of them hold no value, and how many. Raises `ConfigError` if that is refused."""
-    column = table.column(name, "a question")
+    column = table.column(name, "a question", lists_others=False)
     gone = cells.absent(column)
     if not gone.any():
         return column, gone, ()

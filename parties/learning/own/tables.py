@@ -39,6 +39,7 @@ CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
 TABLES = (*CSV, ".parquet", ".npz")
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+_VALUE = re.compile(r"\s*[-+]?[.,]?[0-9][0-9.,:/eE+TZ' -]*\s*")  # a number, a date, a time
 _RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 
 
@@ -60,11 +61,23 @@ class Table:
     def __repr__(self) -> str:
         return f"Table({self.path.name}, rows={self.rows}, columns={len(self.columns)})"
 
-    def column(self, name: str, purpose: str) -> NDArray[Any]:
-        """Return a column. Raises `DataError` where there is none of this name."""
+    def column(self, name: str, purpose: str, lists_others: bool = True) -> NDArray[Any]:
+        """Return a column. Raises `DataError` where there is none of this name.
+
+        Args:
+            lists_others: whether the error may name the columns that are there. Where a file has no header, they are
+                the first record's values. Names that look so are never listed.
+        """
         if name in self.columns:
             return self.columns[name]
-        raise _no_column(self.path, name, purpose, [*self.columns, *self.others])
+        there = [*self.columns, *self.others]
+        if lists_others and not (self.is_text and any(map(_VALUE.fullmatch, there))):
+            raise _no_column(self.path, name, purpose, there)
+        spelled = next((one for one in there if _letters(one) == _letters(name)), None)
+        hint = f"did you mean {spelled!r}?" if spelled else "does the first line name the columns?"
+        raise DataError(
+            f"{self.path}: expected a column {name!r} for {purpose}, found none among {len(there)} columns: {hint}"
+        )
 
 
 def spread_in_words(table: Table) -> str:
@@ -136,11 +149,22 @@ def _table(path: Path, columns: Mapping[str, NDArray[Any]], rows: int, names: li
 
 
 def _chosen(path: Path, names: list[str], wanted: Iterable[str] | None) -> list[str]:
-    """Return the wanted ones of a file's columns. Raises `DataError` for two columns of the same name."""
-    for name in names:
-        if names.count(name) > 1:
-            raise DataError(f"{path}: expected columns of different names, found {names.count(name)} named {name!r}")
-    return names if wanted is None else [name for name in dict.fromkeys(wanted) if name in names]
+    """Return the wanted ones of a file's columns. Raises `DataError` for two columns of the same name.
+
+    The error has a name that was wanted. Another one may be a value, where a file has no header.
+    """
+    chosen = names if wanted is None else [name for name in dict.fromkeys(wanted) if name in names]
+    first = dict[str, int]()
+    for place, name in enumerate(names, 1):
+        if name in first:
+            is_wanted = wanted is not None and name in chosen
+            hint = f", {name!r}" if is_wanted else ": does the first line name the columns?"
+            raise DataError(
+                f"{path}: expected columns of different names, found the same for columns {first[name]} and {place}"
+                f"{hint}"
+            )
+        first[name] = place
+    return chosen
 
 
 # -- CSV -------------------------------------------------------------------------------------------------------------
@@ -307,6 +331,11 @@ def _length(arrays: dict[str, NDArray[Any]], path: Path) -> int:
     if len(lengths) > 1:
         raise DataError(f"{path}: expected columns of one length, found {sorted(lengths)}")
     return lengths.pop() if lengths else 0
+
+
+def _letters(name: str) -> str:
+    """Return a name without what people spell differently."""
+    return re.sub(r"[\s_-]+", "", name).lower()
 
 
 def _no_column(path: Path, name: str, purpose: str, there: list[str]) -> DataError:

@@ -159,6 +159,8 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if b'\"' not in content:", "    if True:"),
     ],
     "parties/learning/own/tables.py": [
+        ("        if lists_others and not (self", "        if not (self"),
+        ("is_wanted = wanted is not None and name in chosen", "is_wanted = True"),
         ("    if rows != table.num_rows:", "    if False:"),
         ("ignore_empty_lines=not is_single", "ignore_empty_lines=True"),
     ],

@@ -89,7 +89,7 @@ def test_another_delimiter_is_stated(tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "duplicate columns": ("age,age,sex,dose,diagnosis\n1,2,m,1,ill\n", "different names, found 2 named 'age'"),
+    "duplicate columns": ("age,age,sex,dose,diagnosis\n1,2,m,1,ill\n", "the same for columns 1 and 2, 'age'"),
     "a missing column": (ROWS.replace("dose", "Dose"), "a column 'dose' for a .* did you mean 'Dose'"),
     "no label": ("age,sex,dose\n1,m,1\n", "expected labels, found none: expected the column diagnosis"),
     "a short row": (ROWS + "30,f\n", "row 3: expected 4 cells, found 2"),
@@ -192,6 +192,32 @@ def test_what_a_writer_quotes_is_read_as_it_was(
     csv.writer(out).writerows([["x", "y"], *rows])
     found = tables.read_table(written(tmp_path_factory.mktemp("csv"), out.getvalue()), None)
     assert [list(row) for row in zip(found.columns["x"], found.columns["y"], strict=True)] == rows
+
+
+@pytest.mark.parametrize("line", ["17,m,10,ill", "x,m,1970-01-31,ill", "x,m,-3.5e2,ill", "x,m,12:30,ill"])
+def test_a_first_line_of_values_is_not_shown(tmp_path: Path, line: str) -> None:
+    table = tables.read_table(written(tmp_path, f"{line}\n18,f,2,well\n"), ["age"])
+    with pytest.raises(DataError, match="none among 4 columns: does the first line name the columns\\?") as refused:
+        table.column("age", "a feature")
+    assert not [cell for cell in line.split(",") if f" {cell}" in str(refused.value)]
+
+
+def test_names_are_listed_for_training_and_otherwise_only_another_spelling(tmp_path: Path) -> None:
+    table = tables.read_table(written(tmp_path, "Stay_days,ward\n1,a\n"), ["stay days"])
+    with pytest.raises(DataError, match=r"found none among Stay_days, ward$"):
+        table.column("sex", "a feature")
+    with pytest.raises(DataError, match=r"found none among 2 columns: did you mean 'Stay_days'\?$"):
+        table.column("stay days", "a question", lists_others=False)
+    with pytest.raises(DataError, match=r"found none among 2 columns: does the first line name the columns\?$"):
+        table.column("wards", "a question", lists_others=False)
+
+
+def test_two_columns_of_one_name_are_told_by_their_places(tmp_path: Path) -> None:
+    path = written(tmp_path, "secret,x,secret\n1,2,3\n")
+    for wanted in (None, ["x"]):
+        with pytest.raises(DataError, match=r"found the same for columns 1 and 3: does the first line") as refused:
+            tables.read_table(path, wanted)
+        assert "secret" not in str(refused.value)
 
 
 def test_an_empty_line_of_one_column_is_a_cell_without_a_value(tmp_path: Path) -> None:
