@@ -23,7 +23,7 @@ from parties.commons.questions import Count, Histogram, Numbers, Question, Regre
 from parties.frame.errors import ConfigError
 from parties.learning.own import cells
 from parties.learning.own.choices import ClassValue
-from parties.learning.own.tables import Table, read_table
+from parties.learning.own.tables import Table, read_table, spread_in_words
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.bool_]
@@ -54,7 +54,7 @@ def read_own(path: Path, questions: Sequence[Question], delimiter: str) -> tuple
     """
     table = read_table(path, [name for one in questions for name in one.columns], delimiter)
     kept: Rows = np.ones(table.rows, bool)
-    notes = dict[str, None]()
+    notes = dict.fromkeys([spread_in_words(table)] if table.spread else [])
     columns = dict[str, list[_Column]]()
     for one in questions:
         columns[one.function] = found = [read(table) for read in _readers(one)]
@@ -200,7 +200,7 @@ def _alike(value: ClassValue, cell: object) -> bool:
 
 def _present(table: Table, name: str, missing: str, wanted: str) -> tuple[NDArray[Any], Rows, tuple[str, ...]]:
     """Return a column's cells, which of them hold no value, and how many. Raises `ConfigError` if that is refused."""
-    column = table.column(name, "a question")
+    column = table.column(name, "a question", lists_others=False)
     gone = cells.absent(column)
     if not gone.any():
         return column, gone, ()

@@ -1,7 +1,9 @@
 """Tables in files, with their columns by name, and nothing in them converted yet.
 
-- CSV, in UTF-8 with or without a byte order mark, plain or gzipped. Every cell is text. pyarrow reads it strictly. A
-  row of another length, two columns of the same name and a file without a header are refused.
+- CSV, in UTF-8 with or without a byte order mark, plain or gzipped. Every cell is text. A row of another length, a
+  quote that is not closed or has text behind it, two columns of the same name and a file without a header are refused.
+  pyarrow reads it. Where there are quotes, another reader counts the rows. An empty line is no row, unless there is one
+  column. Then it is a cell without a value.
 - Parquet. Cells keep their types.
 - NPZ, with an array ``(n,)`` for each column. Nothing is unpickled.
 
@@ -18,7 +20,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parties.learning.own.extras import library
+from parties.learning.own.quoting import MARK, rows_below
 from parties.learning.records import DataError
 
 LARGEST = 1 << 30
@@ -36,6 +39,7 @@ CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
 TABLES = (*CSV, ".parquet", ".npz")
 
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+_VALUE = re.compile(r"\s*[-+]?[.,]?[0-9][0-9.,:/eE+TZ' -]*\s*")  # a number, a date, a time
 _RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 
 
@@ -43,7 +47,8 @@ _RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 class Table:
     """Columns of a file. Each is an array ``(rows,)`` of one of numpy's types, or of objects: text, None and others.
 
-    `is_text` says that every cell is text, as in a CSV file, where an empty one stands for no value.
+    `is_text` says that every cell is text, as in a CSV file, where an empty one stands for no value. `spread` is how
+    many rows of a CSV file go over several lines, which may be a stray quote's doing.
     """
 
     path: Path
@@ -51,15 +56,33 @@ class Table:
     columns: Mapping[str, NDArray[Any]]
     others: tuple[str, ...]
     is_text: bool
+    spread: int = 0
 
     def __repr__(self) -> str:
         return f"Table({self.path.name}, rows={self.rows}, columns={len(self.columns)})"
 
-    def column(self, name: str, purpose: str) -> NDArray[Any]:
-        """Return a column. Raises `DataError` where there is none of this name."""
+    def column(self, name: str, purpose: str, lists_others: bool = True) -> NDArray[Any]:
+        """Return a column. Raises `DataError` where there is none of this name.
+
+        Args:
+            lists_others: whether the error may name the columns that are there. Where a file has no header, they are
+                the first record's values. Names that look so are never listed.
+        """
         if name in self.columns:
             return self.columns[name]
-        raise _no_column(self.path, name, purpose, [*self.columns, *self.others])
+        there = [*self.columns, *self.others]
+        if lists_others and not (self.is_text and any(map(_VALUE.fullmatch, there))):
+            raise _no_column(self.path, name, purpose, there)
+        spelled = next((one for one in there if _letters(one) == _letters(name)), None)
+        hint = f"did you mean {spelled!r}?" if spelled else "does the first line name the columns?"
+        raise DataError(
+            f"{self.path}: expected a column {name!r} for {purpose}, found none among {len(there)} columns: {hint}"
+        )
+
+
+def spread_in_words(table: Table) -> str:
+    """Return how many rows go over several lines, for the table's owner."""
+    return f"{table.spread} of {table.rows} rows go over several lines, as quotes say: a stray quote would hide rows so"
 
 
 class _Columns(Mapping[str, NDArray[Any]]):
@@ -126,11 +149,22 @@ def _table(path: Path, columns: Mapping[str, NDArray[Any]], rows: int, names: li
 
 
 def _chosen(path: Path, names: list[str], wanted: Iterable[str] | None) -> list[str]:
-    """Return the wanted ones of a file's columns. Raises `DataError` for two columns of the same name."""
-    for name in names:
-        if names.count(name) > 1:
-            raise DataError(f"{path}: expected columns of different names, found {names.count(name)} named {name!r}")
-    return names if wanted is None else [name for name in dict.fromkeys(wanted) if name in names]
+    """Return the wanted ones of a file's columns. Raises `DataError` for two columns of the same name.
+
+    The error has a name that was wanted. Another one may be a value, where a file has no header.
+    """
+    chosen = names if wanted is None else [name for name in dict.fromkeys(wanted) if name in names]
+    first = dict[str, int]()
+    for place, name in enumerate(names, 1):
+        if name in first:
+            is_wanted = wanted is not None and name in chosen
+            hint = f", {name!r}" if is_wanted else ": does the first line name the columns?"
+            raise DataError(
+                f"{path}: expected columns of different names, found the same for columns {first[name]} and {place}"
+                f"{hint}"
+            )
+        first[name] = place
+    return chosen
 
 
 # -- CSV -------------------------------------------------------------------------------------------------------------
@@ -141,24 +175,33 @@ def _read_csv(path: Path, wanted: Iterable[str] | None, delimiter: str) -> Table
     wanted = None if wanted is None else list(wanted)
     names = _header(path, content, delimiter)
     _check_delimiter(path, names, wanted, delimiter)
+    is_single = len(names) == 1
+    told = rows_below(path, content, delimiter, blank_lines=is_single)
+    if is_single:
+        content = content.removeprefix(MARK).lstrip(b"\r\n")  # empty lines above the header are no header
     chosen = _chosen(path, names, wanted)
     arrow_csv, arrow = library("pyarrow.csv"), library("pyarrow")
     try:
         table = arrow_csv.read_csv(
             io.BytesIO(content),
             read_options=arrow_csv.ReadOptions(use_threads=False),
-            parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=not is_single
+            ),
             convert_options=arrow_csv.ConvertOptions(
                 include_columns=chosen or names[:1],
                 column_types=dict.fromkeys(names, arrow.string()),
                 strings_can_be_null=False,
             ),
         )
-    except arrow.ArrowInvalid as error:
+    except arrow.ArrowException as error:
         raise DataError(f"{path}{_csv_mistake(str(error))}") from None  # the message holds a row
+    rows, spread = told or (table.num_rows, 0)
+    if rows != table.num_rows:
+        raise DataError(f"{path}: expected rows that two readers tell apart alike, found {rows} and {table.num_rows}")
     if table.nbytes > LARGEST:
         raise _too_large(path, table.nbytes)
-    return _table(path, _Columns(table, chosen), table.num_rows, names, is_text=True)
+    return replace(_table(path, _Columns(table, chosen), rows, names, is_text=True), spread=spread)
 
 
 def _content(path: Path) -> bytes:
@@ -207,7 +250,7 @@ def _csv_mistake(message: str) -> str:
         return f", row {row - 1}: expected {expected} cells, found {found} (a delimiter or a quote in the text?)"
     if "invalid UTF8" in message:
         return ": expected text in UTF-8, found other bytes (Latin-1, or UTF-16?)"
-    return ": expected a CSV file, found a mistake in it (a quote that is never closed, or a row without an end?)"
+    return ": expected a CSV file, found a mistake in it"
 
 
 # -- Parquet and NPZ -------------------------------------------------------------------------------------------------
@@ -288,6 +331,11 @@ def _length(arrays: dict[str, NDArray[Any]], path: Path) -> int:
     if len(lengths) > 1:
         raise DataError(f"{path}: expected columns of one length, found {sorted(lengths)}")
     return lengths.pop() if lengths else 0
+
+
+def _letters(name: str) -> str:
+    """Return a name without what people spell differently."""
+    return re.sub(r"[\s_-]+", "", name).lower()
 
 
 def _no_column(path: Path, name: str, purpose: str, there: list[str]) -> DataError:

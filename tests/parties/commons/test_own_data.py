@@ -126,6 +126,37 @@ def test_values_outside_go_to_the_bound_or_are_dropped_as_agreed_and_are_counted
         read(tmp_path, dropped, "500,1,x,surgery,0\n")
 
 
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        (
+            "71,12.4,yes,oncology,Mary",
+            "expected a column 'stay' for a question, found none among 5 columns: does the f",
+        ),
+        ("Mary,oncology,yes,ages,Stays", "found none among 5 columns: does the first line name the columns"),
+        ("Mary,oncology,yes,yes,71", "expected columns of different names, found the same for columns 3 and 4: does"),
+        ("Mary,Mary,71,yes,71", "expected columns of different names, found the same for columns 1 and 2: does"),
+    ],
+)
+def test_a_file_without_a_header_is_refused_and_its_first_record_not_shown(
+    tmp_path: Path, first: str, words: str
+) -> None:
+    (tmp_path / "a.csv").write_text(f"{first}\n70,12.5,yes,surgery,0.25\n")
+    with pytest.raises(ConfigError, match=words) as refused:
+        measured.measurements_of(config(tmp_path, [STAY]), "a")
+    said = str(refused.value).replace(str(tmp_path), "")
+    assert not [cell for cell in first.split(",") if cell in said]
+
+
+def test_a_quote_that_hides_records_is_refused_and_cells_of_several_lines_are_noted(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a\.csv, row 2: expected a delimiter behind a cell in quotes") as refused:
+        read(tmp_path, [STAY], '1,2,no,surgery,0\n2,3,no,"surgery,0\n3,4,no,medicine,0\n4,5,no,"surgery,0\n')
+    assert "surgery" not in str(refused.value)
+    found = read(tmp_path, [STAY], '1,2,no,"a\nb",0\n2,3,no,c,0\n')
+    assert len(found.rows) == 2
+    assert found.notes == ("a: 1 of 2 rows go over several lines, as quotes say: a stray quote would hide rows so",)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.decimals(-7, 7, places=3).map(float), min_size=1, max_size=30),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import gzip
+import io
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -87,7 +89,7 @@ def test_another_delimiter_is_stated(tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "duplicate columns": ("age,age,sex,dose,diagnosis\n1,2,m,1,ill\n", "different names, found 2 named 'age'"),
+    "duplicate columns": ("age,age,sex,dose,diagnosis\n1,2,m,1,ill\n", "the same for columns 1 and 2, 'age'"),
     "a missing column": (ROWS.replace("dose", "Dose"), "a column 'dose' for a .* did you mean 'Dose'"),
     "no label": ("age,sex,dose\n1,m,1\n", "expected labels, found none: expected the column diagnosis"),
     "a short row": (ROWS + "30,f\n", "row 3: expected 4 cells, found 2"),
@@ -108,7 +110,11 @@ REFUSED = {
     "a header alone": ("age,sex,dose,diagnosis\n", "at least one row below the header, found none"),
     "blank lines": ("\n\n", "expected a header with the names of the columns, found none"),
     "other bytes": (ROWS.replace("m", "\u00e4").encode("latin-1"), "expected text in UTF-8, found other bytes"),
-    "an open quote": (ROWS + '"30,f,1,ill\n', "found"),
+    "an open quote": (ROWS + '"30,f,1,ill\n', "row 3: expected a quote that is closed, found the end of the file"),
+    "a quote that hides rows": (ROWS + '30,f,1,"ill\n31,f,1,"ill\n', "row 3: expected a delimiter behind a cell in q"),
+    "a quote in an unread column": ('id,' + ROWS.replace("\n", "\n7,")[:-2] + '"8,30,f,1,ill\n', "row 3: .* closed"),
+    "a quote before many letters": (ROWS + '"' + "1,f,1,ill\n" * 20_000, "row 3: expected cells of at most 131072"),
+    "a quote in the header": ('"' + ROWS, "the header: expected a quote that is closed"),
     "a zip": (b"PK\x03\x04", "found"),
 }  # fmt: skip
 
@@ -140,6 +146,83 @@ def test_a_gzip_file_that_is_cut_or_huge_is_refused(tmp_path: Path, monkeypatch:
     np.savez_compressed(tmp_path / "small.npz", age=np.zeros(100_000))
     with pytest.raises(DataError, match="at most 100000 bytes in memory, found 8"):
         tables.read_table(tmp_path / "small.npz", ["age"])
+
+
+STRAY = {
+    'stay,ward\n10,surgery\n20,"surgery\n30,medicine\n40,"surgery\n50,medicine\n60,surgery\n': "row 2: .*behind a cell",
+    'x,note\n1,a\n2,"b\n3,c\n4,d\n5,e\n': "row 2: expected a quote that is closed",
+    'stay,ward\n1,"a" \n2,b\n': "row 1: .* behind a cell",
+    '\ufeff"stay","ward"\n"1","a"\n"2","b\n': "row 2: expected a quote that is closed",
+}
+
+
+@pytest.mark.parametrize("text", STRAY)
+def test_a_stray_quote_hides_no_row_even_where_its_column_is_not_read(tmp_path: Path, text: str) -> None:
+    with pytest.raises(DataError, match=STRAY[text]) as refused:
+        tables.read_table(written(tmp_path, text), ["stay", "x"])
+    assert not re.search("surgery|medicine", str(refused.value))
+
+
+def test_honest_quotes_are_read_and_rows_of_several_lines_are_counted(tmp_path: Path) -> None:
+    text = 'stay,note\n1,"of ""two""\nlines, one cell"\n\n2,a "word" within\r\n3,""\n4,"a, b"'
+    found = tables.read_table(written(tmp_path, text), None)
+    assert found.columns["stay"].tolist() == ["1", "2", "3", "4"]
+    assert found.columns["note"].tolist() == ['of "two"\nlines, one cell', 'a "word" within', "", "a, b"]
+    assert found.spread == 1
+    told = reader()
+    told.records(
+        written(tmp_path, ROWS.replace("age", "note,age").replace("\n25", '\n"a\nb",25').replace("\n5", "\nc,5"))
+    )
+    assert [note for note in told.notes if "1 of 2 rows go over several lines" in note]
+
+
+def test_two_readers_that_differ_are_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "rows_below", lambda *given, **named: (3, 0))
+    with pytest.raises(DataError, match="expected rows that two readers tell apart alike, found 3 and 2"):
+        reader().records(written(tmp_path, ROWS))
+
+
+@given(
+    rows=st.lists(st.lists(st.text(alphabet='a1", \n\r;', max_size=5), min_size=2, max_size=2), min_size=1, max_size=8)
+)
+def test_what_a_writer_quotes_is_read_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
+) -> None:
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows([["x", "y"], *rows])
+    found = tables.read_table(written(tmp_path_factory.mktemp("csv"), out.getvalue()), None)
+    assert [list(row) for row in zip(found.columns["x"], found.columns["y"], strict=True)] == rows
+
+
+@pytest.mark.parametrize("line", ["17,m,10,ill", "x,m,1970-01-31,ill", "x,m,-3.5e2,ill", "x,m,12:30,ill"])
+def test_a_first_line_of_values_is_not_shown(tmp_path: Path, line: str) -> None:
+    table = tables.read_table(written(tmp_path, f"{line}\n18,f,2,well\n"), ["age"])
+    with pytest.raises(DataError, match="none among 4 columns: does the first line name the columns\\?") as refused:
+        table.column("age", "a feature")
+    assert not [cell for cell in line.split(",") if f" {cell}" in str(refused.value)]
+
+
+def test_names_are_listed_for_training_and_otherwise_only_another_spelling(tmp_path: Path) -> None:
+    table = tables.read_table(written(tmp_path, "Stay_days,ward\n1,a\n"), ["stay days"])
+    with pytest.raises(DataError, match=r"found none among Stay_days, ward$"):
+        table.column("sex", "a feature")
+    with pytest.raises(DataError, match=r"found none among 2 columns: did you mean 'Stay_days'\?$"):
+        table.column("stay days", "a question", lists_others=False)
+    with pytest.raises(DataError, match=r"found none among 2 columns: does the first line name the columns\?$"):
+        table.column("wards", "a question", lists_others=False)
+
+
+def test_two_columns_of_one_name_are_told_by_their_places(tmp_path: Path) -> None:
+    path = written(tmp_path, "secret,x,secret\n1,2,3\n")
+    for wanted in (None, ["x"]):
+        with pytest.raises(DataError, match=r"found the same for columns 1 and 3: does the first line") as refused:
+            tables.read_table(path, wanted)
+        assert "secret" not in str(refused.value)
+
+
+def test_an_empty_line_of_one_column_is_a_cell_without_a_value(tmp_path: Path) -> None:
+    for text in ("age\n17\n\n70\n", "\n\nage\n17\n\n70", '\ufeff\r\n"age"\r\n17\r\n""\r\n"70"\r\n'):
+        assert tables.read_table(written(tmp_path, text), None).columns["age"].tolist() == ["17", "", "70"]
 
 
 def test_numbers_beyond_the_scale_are_cut_and_counted_or_refused(tmp_path: Path) -> None:
