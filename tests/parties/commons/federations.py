@@ -1,0 +1,88 @@
+"""A federation for decentralised aggregation: each member has a folder, keys that it made there, and a service."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestrator.federation.authority import Authority
+from parties.commons import clinics
+from parties.commons.own_keys import WORDS, make_keys
+from parties.commons.results import in_the_clear
+from parties.frame.private_files import make_private_folder
+from tests.federations import COMMAND, PATIENCE_S, MembersHere, members
+from tests.ports import free_ports
+
+ROLES: Mapping[str, str] = {
+    **{f"trustee-{place}": "trustee" for place in range(4)},
+    **{f"aggregator-{place}": "aggregator" for place in range(4)},
+    **{f"clinic-{place}": "provider" for place in range(3)},
+    "institute": "consumer",
+}
+SERVING = tuple(name for name, role in ROLES.items() if role != "consumer")
+EACH = 4
+
+
+class CommonsHere(MembersHere):
+    """The members' folders and services."""
+
+    def durable(self, name: str) -> Path:
+        return self.folder(name) / "durable" / name
+
+    def said_times(self, name: str, text: str) -> int:
+        """How many logs of a member's sessions hold a text."""
+        return sum(text in path.read_text() for path in self.folder(name).glob("logs/sessions/*/*.log"))
+
+    def serve_all(self, *but: str) -> None:
+        """Start all services but some."""
+        self.serve(*(name for name in SERVING if name not in but))
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the project to its end."""
+    return subprocess.run(
+        (*COMMAND, *arguments), capture_output=True, text=True, timeout=PATIENCE_S, cwd="/", check=False
+    )
+
+
+def document(**choices: Any) -> dict[str, Any]:
+    """A shared file in which no keys stand yet."""
+    port = free_ports(len(ROLES))
+    listed = [
+        {"name": name, "role": role} | ({} if role == "consumer" else {"host": "127.0.0.1", "port": port + number})
+        for number, (name, role) in enumerate(ROLES.items())
+    ]
+    commons = {
+        "clinics": 3, "records_each": EACH, "smallest_batch": 6, "reports": 3 * EACH, "reports_within_s": 60.0,
+        "uses": 9, "words_patience_s": 6.0, "sums_patience_s": 1.0, "log_deadline_s": 60.0, "connect_deadline_s": 20.0,
+        "message_deadline_s": 60.0, "run_deadline_s": 200.0,
+    }  # fmt: skip
+    return {"protocol": "commons", "federation": {"name": "tumours", "members": listed}, "commons": commons | choices}
+
+
+@contextmanager
+def federation(top: Path, **choices: Any) -> Iterator[tuple[CommonsHere, Authority]]:
+    """A federation whose members have certificates and keys. Nothing of it runs at the end."""
+    here = CommonsHere(top, roles=dict(ROLES))
+    shared = document(**choices)
+    here.file.write_text(yaml.safe_dump(shared))
+    with members(here) as authority:
+        own = {name: make_private_folder(here.durable(name)) for name in ROLES}
+        shared["commons"]["keys"] = {name: make_keys(own[name], WORDS[role]).line for name, role in ROLES.items()}
+        here.file.write_text(yaml.safe_dump(shared))
+        yield here, authority
+
+
+def expected() -> dict[str, Any]:
+    """What all providers would find in the clear."""
+    measured = [one for clinic in clinics.measurements(3, EACH, 0) for one in clinic]
+    return {name: in_the_clear(name, measured) for name in clinics.FUNCTIONS}
+
+
+def values(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {one["function"]: one["value"] for one in result["reports"][0]["answers"] if "value" in one}
