@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,11 +15,11 @@ from mpc.commons.identities import Identity
 from parties.commons.config import CommonsConfig
 from parties.commons.own_keys import WORDS, make_keys, own_keys
 from parties.commons.protocol import PROTOCOL
-from parties.commons.settings import AGGREGATOR, POINT, SEED, TRUSTEE
+from parties.commons.settings import AGGREGATOR, MEASUREMENTS, POINT, SEED, TRUSTEE
 from parties.frame.certificates import pem
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
-from parties.frame.plan import Run, RunFolders
+from parties.frame.plan import FOLDER, Run, RunFolders
 from parties.frame.private_files import make_private_folder
 from tests.parties.commons.federations import (
     EACH,
@@ -118,12 +120,77 @@ def test_who_was_configured_otherwise_or_is_revoked_is_refused_by_name_on_both_s
         assert "revoked" in here.refusal("institute")
 
 
+def members_of(shared: dict[str, Any], tmp_path: Path, names: Sequence[str]) -> Federation:
+    """The members of a shared file, each of whom has made its keys, whose lines stand in the file now."""
+    folders = {name: make_private_folder(tmp_path / name / "durable" / name) for name in names}
+    shared["commons"]["keys"] = {name: make_keys(folders[name], WORDS[ROLES[name]]).line for name in names}
+    return Federation.model_validate(shared["federation"])
+
+
+def test_a_provider_reads_its_own_file_alone_and_all_compare_what_is_asked(tmp_path: Path) -> None:
+    shared = document()
+    for key in ("clinics", "records_each"):
+        del shared["commons"][key]
+    age = {"kind": "histogram", "column": "age", "unit": "years", "edges": [0, 18, 40, 65, 120]}
+    files = {f"clinic-{place}": f"{place}.csv" for place in range(3)}
+    shared["commons"] |= {"data": {"files": files}, "questions": [age]}
+    members = members_of(shared, tmp_path, list(ROLES))
+    (tmp_path / "1.csv").write_text("age\n17\n70\n71\n")
+
+    def config(**choices: Any) -> CommonsConfig:
+        text = json.dumps(shared["commons"] | choices)
+        return CommonsConfig.model_validate_json(text, strict=True, context={FOLDER: tmp_path})
+
+    def run_of(name: str) -> Run:
+        return Run(RunFolders(tmp_path / name, tmp_path / name / "logs", "test"), "0" * 32, 0)
+
+    PROTOCOL.check_federation(config(), members)
+    PROTOCOL.member(config(), members, "clinic-1", "provider", run_of("clinic-1"))
+    measured = json.loads((tmp_path / "clinic-1" / "test" / "clinic-1" / MEASUREMENTS).read_text())
+    assert [list(row.values()) for row in measured] == [[0], [3], [3]]
+    with pytest.raises(ConfigError, match=r"0\.csv"):
+        PROTOCOL.member(config(), members, "clinic-0", "provider", run_of("clinic-0"))
+    agreed = [
+        PROTOCOL.reach(one, members, "institute", run_of("institute").folders).agreed
+        for one in (config(), config(questions=[age | {"outside": "drop"}]))
+    ]
+    differ = [name for name in agreed[0] if agreed[0][name] != agreed[1].get(name)]
+    assert [name for name in differ if name.startswith("question ")] == ["question age"]
+    with pytest.raises(ConfigError, match="expected providers clinic-0, clinic-1, who have measurements, found"):
+        PROTOCOL.check_federation(config(data={"files": {"clinic-0": "0.csv", "clinic-1": "1.csv"}}), members)
+
+
+def test_members_that_cannot_take_part_as_configured_are_refused_and_a_rehearsal_has_their_names(
+    tmp_path: Path,
+) -> None:
+    shared = document()
+    members = Federation.model_validate(shared["federation"])
+    for choices, said in (
+        ({"trustees": 7, "faulty_trustees": 2}, "trustees: expected 4, which is how many members"),
+        ({"clinics": 4}, "expected providers clinic-0, clinic-1, clinic-2, clinic-3"),
+        ({"keys": {"nobody": "trustee/00"}}, "keys: expected members .*, found nobody"),
+        ({"revoke": "clinic-0"}, "revoke: expected none in a federation"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            PROTOCOL.check_federation(CommonsConfig.model_validate(shared["commons"] | choices), members)
+    twice = [one.model_copy(update={"role": ("trustee", "consumer")}) for one in members.members]
+    with pytest.raises(ConfigError, match="role: expected one role of trustee-0"):
+        PROTOCOL.check_federation(
+            CommonsConfig.model_validate(shared["commons"]), members.model_copy(update={"members": tuple(twice)})
+        )
+    renamed = tuple(one.model_copy(update={"name": one.name.replace("trustee", "keeper")}) for one in members.members)
+    run = Run(
+        RunFolders(tmp_path / "files", tmp_path / "logs", "test"), "0" * 32, 20000,
+        federation=members.model_copy(update={"members": renamed}),
+    )  # fmt: skip
+    planned = PROTOCOL.plan(CommonsConfig.model_validate(shared["commons"]), run)
+    assert [one.name for one in planned.processes][:4] == [f"keeper-{place}" for place in range(4)]
+
+
 def test_a_key_that_is_missing_or_another_or_given_twice_is_refused_by_name(tmp_path: Path) -> None:
     shared = document()
-    names = [one["name"] for one in shared["federation"]["members"]]
-    folders = {name: make_private_folder(tmp_path / name / "durable" / name) for name in names}
-    lines = {name: make_keys(folders[name], WORDS[ROLES[name]]).line for name in names}
-    federation = Federation.model_validate(shared["federation"])
+    federation = members_of(shared, tmp_path, list(ROLES))
+    lines = shared["commons"]["keys"]
 
     def refusal(of: str, keys: dict[str, str]) -> str:
         config = CommonsConfig.model_validate(shared["commons"] | {"keys": keys})
@@ -147,7 +214,7 @@ def test_a_key_that_is_missing_or_another_or_given_twice_is_refused_by_name(tmp_
         "clinic-0", lines | {"aggregator-0": f"aggregator/{'00' * 32}"}
     )
     assert "keys in the line of clinic-2" in refusal("clinic-0", lines | {"clinic-2": f"provider/{'ff' * 32}"})
-    (folders["trustee-3"] / SEED).unlink()
+    (tmp_path / "trustee-3" / "durable" / "trustee-3" / SEED).unlink()
     assert "expected keys of trustee-3 in" in refusal("trustee-3", lines)
     agreed = [
         PROTOCOL.reach(
