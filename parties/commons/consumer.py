@@ -36,7 +36,7 @@ from parties.frame.process import Party, run_party
 from parties.frame.progress import Progress
 
 FOREVER = 1 << 40  # an index that no log reaches
-_GRACE_S = 3.0  # for parties beyond those that suffice, when it sees who is there
+_GRACE_S = 10.0  # for parties beyond those that suffice, when it sees who is there
 _PAUSE_S = 0.2  # before an aggregator is asked again
 
 

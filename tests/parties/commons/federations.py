@@ -39,8 +39,12 @@ class CommonsHere(MembersHere):
         return sum(text in path.read_text() for path in self.folder(name).glob("logs/sessions/*/*.log"))
 
     def serve_all(self, *but: str) -> None:
-        """Start all services but some."""
-        self.serve(*(name for name in SERVING if name not in but))
+        """Start all services but some, and wait until the log has all reports."""
+        names = [name for name in SERVING if name not in but]
+        self.serve(*names)
+        for name in names:
+            said = "4 of 4 reports" if ROLES[name] == "provider" else "listening at port"
+            self.until(lambda name=name, said=said: self.said(name, said), f"{name} says {said}")
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -59,7 +63,7 @@ def document(**choices: Any) -> dict[str, Any]:
     ]
     commons = {
         "clinics": 3, "records_each": EACH, "smallest_batch": 6, "reports": 3 * EACH, "reports_within_s": 60.0,
-        "uses": 9, "words_patience_s": 6.0, "sums_patience_s": 1.0, "log_deadline_s": 60.0, "connect_deadline_s": 20.0,
+        "uses": 9, "words_patience_s": 6.0, "sums_patience_s": 1.0, "log_deadline_s": 60.0, "connect_deadline_s": 60.0,
         "message_deadline_s": 60.0, "run_deadline_s": 200.0,
     }  # fmt: skip
     return {"protocol": "commons", "federation": {"name": "tumours", "members": listed}, "commons": commons | choices}

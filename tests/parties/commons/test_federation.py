@@ -33,6 +33,7 @@ from tests.parties.commons.federations import (
 )
 
 
+@pytest.mark.timeout(900)
 def test_members_with_keys_of_their_own_give_the_result_of_the_twin_and_one_withdraws(tmp_path: Path) -> None:
     with federation(tmp_path) as (here, _):
         made = command("keys", "--dir", str(here.folder("trustee-1")), "--json")  # keys that are there stay
@@ -102,8 +103,9 @@ def test_who_is_killed_is_named_and_gone_on_without_and_takes_part_again(tmp_pat
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_who_was_configured_otherwise_or_is_revoked_is_refused_by_name_on_both_sides(tmp_path: Path) -> None:
-    with federation(tmp_path, connect_deadline_s=5.0) as (here, authority):
+    with federation(tmp_path, connect_deadline_s=15.0) as (here, authority):
         here.serve("trustee-0")
+        here.until(lambda: here.said("trustee-0", "listening at port"), "trustee-0 listens")
         refusal = here.refusal("institute", smallest_batch="7")
         assert "trustee-0: " in refusal
         assert "smallest batch of tumours: here 7, at trustee-0 6" in refusal
