@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,11 @@ ROLES: Mapping[str, str] = {
 }
 SERVING = tuple(name for name, role in ROLES.items() if role != "consumer")
 EACH = 4
+ASKING_S = 300.0
+AGE = {"kind": "histogram", "column": "age", "edges": [0, 18, 40, 65, 120]}
+AGES = ((3, 70, 44, 44), (17, 18, 39, 80), (90, 91, 64, 65))
+COUNTS = {"counts": [2, 2, 3, 5]}
+"""What comes out of providers' own files with these ages."""
 
 
 class CommonsHere(MembersHere):
@@ -37,6 +43,13 @@ class CommonsHere(MembersHere):
     def said_times(self, name: str, text: str) -> int:
         """How many logs of a member's sessions hold a text."""
         return sum(text in path.read_text() for path in self.folder(name).glob("logs/sessions/*/*.log"))
+
+    def result(self, asked: subprocess.Popen[str]) -> dict[str, Any]:
+        """The result of an asking that must end well, also where it waits for members that are gone."""
+        output, errors = asked.communicate(timeout=ASKING_S)
+        assert asked.returncode == 0, errors + self.logs()
+        result: dict[str, Any] = json.loads(output)["result"]
+        return result
 
     def serve_all(self, *but: str) -> None:
         """Start all services but some, and wait until the log has all reports."""
@@ -63,10 +76,12 @@ def document(**choices: Any) -> dict[str, Any]:
     ]
     commons = {
         "clinics": 3, "records_each": EACH, "smallest_batch": 6, "reports": 3 * EACH, "reports_within_s": 60.0,
-        "uses": 9, "words_patience_s": 6.0, "sums_patience_s": 1.0, "log_deadline_s": 60.0, "connect_deadline_s": 60.0,
-        "message_deadline_s": 60.0, "run_deadline_s": 200.0,
+        "uses": 9, "words_patience_s": 30.0, "key_patience_s": 60.0, "sums_patience_s": 1.0, "log_deadline_s": 60.0,
+        "connect_deadline_s": 60.0,
+        "message_deadline_s": 60.0, "run_deadline_s": 280.0,
     }  # fmt: skip
-    return {"protocol": "commons", "federation": {"name": "tumours", "members": listed}, "commons": commons | choices}
+    chosen = {key: value for key, value in (commons | choices).items() if value is not None}
+    return {"protocol": "commons", "federation": {"name": "tumours", "members": listed}, "commons": chosen}
 
 
 @contextmanager
@@ -80,6 +95,14 @@ def federation(top: Path, **choices: Any) -> Iterator[tuple[CommonsHere, Authori
         shared["commons"]["keys"] = {name: make_keys(own[name], WORDS[role]).line for name, role in ROLES.items()}
         here.file.write_text(yaml.safe_dump(shared))
         yield here, authority
+
+
+def own_files(top: Path) -> dict[str, Any]:
+    """Write a file for each provider, and return the choices of a shared file that asks one question about them."""
+    for place, ages in enumerate(AGES):
+        (top / f"{place}.csv").write_text("\n".join(("age", *map(str, ages), "")))
+    files = {f"clinic-{place}": f"{place}.csv" for place in range(3)}
+    return {"data": {"files": files}, "questions": [AGE], "clinics": None, "records_each": None}
 
 
 def expected() -> dict[str, Any]:
