@@ -11,8 +11,9 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from mpc.commons.access import State, sentence
 from mpc.commons.attachments import MemoryAttachments
@@ -35,8 +36,11 @@ from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
 from parties.frame.progress import Progress
 
+Key = TypeVar("Key")
+
 FOREVER = 1 << 40  # an index that no log reaches
 _GRACE_S = 10.0  # for parties beyond those that suffice, when it sees who is there
+_ROUND_S = 5.0  # after which those who have refused are asked again, whoever else keeps silent
 _PAUSE_S = 0.2  # before an aggregator is asked again
 
 
@@ -183,12 +187,15 @@ class Asking:
         with self._progress.step("3", "open the trustees' layer of the batch", awaits=list(places)):
             reader.fetch(lambda: role.wants(grant), role.attachments)
             expires = time.monotonic() + self._settings.log_deadline_s
+            answers = dict[str, Future[bytes]]()
             while True:
-                missing = [line for line in reader.lines if places[line.peer.name] not in shares]
-                answers = {line.peer.name: line.ask("release", grant) for line in missing}
+                answers = _unanswered(answers)
+                for line in reader.lines:
+                    if places[line.peer.name] not in shares and line.peer.name not in answers:
+                        answers[line.peer.name] = line.ask("release", grant)
                 failed = gather(
                     answers,
-                    max(0.0, expires - time.monotonic()),
+                    max(0.0, min(_ROUND_S, expires - time.monotonic())),
                     take=take,
                     enough=lambda: len(shares) >= len(places) - founding.faulty,
                     grace_s=self._settings.sums_patience_s,
@@ -212,12 +219,16 @@ class Asking:
         least = len(lines) - (task.faulty if task else 0)
         sums: dict[int, bytes] = {}
         expires = time.monotonic() + self._settings.log_deadline_s
+        answers = dict[int, Future[bytes]]()
         with self._progress.step("6", "gather the sums", awaits=[line.peer.name for line in lines]):
             while True:
-                answers = {place: line.ask("sum", grant) for place, line in enumerate(lines) if place not in sums}
+                answers = _unanswered(answers)
+                for place, line in enumerate(lines):
+                    if place not in sums and place not in answers:
+                        answers[place] = line.ask("sum", grant)
                 failed = gather(
                     answers,
-                    max(0.0, expires - time.monotonic()),
+                    max(0.0, min(_ROUND_S, expires - time.monotonic())),
                     take=sums.__setitem__,
                     enough=lambda: len(sums) >= least,
                     grace_s=self._settings.sums_patience_s,
@@ -234,6 +245,14 @@ class Asking:
                 for name in result.liars:
                     self._progress.note(f"{name} has lied")
                 return result
+
+
+def _unanswered(answers: Mapping[Key, Future[bytes]]) -> dict[Key, Future[bytes]]:
+    """Return the answers that are still to come. All others who lack one are asked again.
+
+    So one party that is gone does not keep another from being asked again that has refused for the moment.
+    """
+    return {key: one for key, one in answers.items() if not one.done()}
 
 
 def told(state: State, result: Result, lied: Mapping[str, str]) -> dict[str, Any]:
