@@ -132,7 +132,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("        if one.leaf in state.revoked:", "        if False:"),
         ("    if policy in state.revoked:", "    if False:"),
         ("    if named < rules.threshold:", "    if False:"),
-        ("        if state.used.get(report, 0) >= allowed[one.policy]:", "        if False:"),
+        ("        elif state.used.get(report, 0) + results > uses:", "        elif False:"),
         ("    if index > request.not_after:", "    if index > request.not_after + 1:"),
         ("    if index > rules.not_after:", "    if index > rules.not_after + 1:"),
         ("    if len(batch) < smallest:", "    if len(batch) < smallest - 1:"),
@@ -146,8 +146,12 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if kept.measurements != hashlib.sha256(measurements).digest():", "    if False:"),
         ("    if kept.policy != policy:", "    if False:"),
     ],
+    "parties/commons/batches.py": [
+        ("if authors is None or state.reports[one].author in authors]", "if True]"),
+        ("        left = tuple(one for one in reports if one not in barred)", "        left = tuple(reports)"),
+        (" and culprit not in _signers(state, one))", ")"),
+    ],
     "parties/commons/consumer.py": [
-        ("if state.reports[one].author in known]", "if True]"),
         ("            if first in absent or len(absent) > faulty:", "            if first in absent:"),
     ],
     "parties/commons/storage.py": [
