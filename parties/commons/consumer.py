@@ -74,7 +74,7 @@ def consumer(party: Party[ConsumerSettings]) -> None:
     }  # fmt: skip
     if settings.copy_to is not None:
         with progress.step("7", "copy the log, and audit the copy"):
-            result = {"reports": [result, audited(role.log, settings.copy_to)]}
+            result = {"reports": [result, audited(role.log, settings.copy_to, settings.names)]}
     write_private(party.folder / "result.json", json.dumps(result).encode())
 
 

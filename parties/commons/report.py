@@ -98,7 +98,7 @@ def _absent(absent: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _left_out(left_out: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return a sentence for each provider whose reports were left out, and one where results differ in their reports."""
+    """Return a sentence for each provider whose reports were left out, and one where results are of others."""
     sentences = [f"{one['reports']} reports of {one['name']} were left out: {one['why']}." for one in left_out]
     if left_out and len({one["reports"] + sum(one["rejected"].values()) for one in given}) > 1:
         sentences.append("So the results are of different reports.")
