@@ -22,6 +22,7 @@ from parties.commons.planning import (
     founding_of,
     names_of,
     notes_of,
+    privacy_of,
     roles_of,
     shared_settings,
     write_measurements,
@@ -98,8 +99,8 @@ def member(config: CommonsConfig, federation: Federation, name: str, role: str, 
         measured = measurements_of(config, name)
         write_measurements(config, run.folders.party(name), measured.rows)
         notes = (*notes, *measured.notes)
-    if isinstance(settings, ConsumerSettings):
-        notes = (*notes, *settings.privacy)
+    if WORDS[role] in (PROVIDER, CONSUMER):  # whose records it costs, and who spends it
+        notes = (*notes, *privacy_of(config, settings.founding))
     return Plan(
         (Process(name, _MODULES[WORDS[role]], settings, f"{name} ({role})"),),
         reporter=name,

@@ -148,6 +148,9 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if kept.measurements != hashlib.sha256(measurements).digest():", "    if False:"),
         ("    if kept.policy != policy:", "    if False:"),
     ],
+    "parties/commons/member.py": [
+        ('    policies = {"uses of a report": str(config.uses)}', "    policies: dict[str, str] = {}"),
+    ],
     "parties/commons/history.py": [
         ("        return names.get(key, key.hex()[:16])\n", "        pass\n"),
     ],

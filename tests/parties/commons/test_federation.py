@@ -170,6 +170,27 @@ def test_a_provider_reads_its_own_file_alone_and_all_compare_what_is_asked(tmp_p
         PROTOCOL.check_federation(config(data={"files": {"clinic-0": "0.csv", "clinic-1": "1.csv"}}), members)
 
 
+def test_providers_see_what_noise_costs_their_records_and_all_compare_the_uses(tmp_path: Path) -> None:
+    shared = document(dp_noise_scale=5.0)
+    members = members_of(shared, tmp_path, list(ROLES))
+    notes = {}
+    for name in ("clinic-0", "institute", "aggregator-1"):
+        run = Run(RunFolders(tmp_path / name, tmp_path / name / "logs", "test"), "0" * 32, 0)
+        config = CommonsConfig.model_validate(shared["commons"])
+        notes[name] = PROTOCOL.member(config, members, name, ROLES[name], run).notes
+    costs = [note for note in notes["institute"] if "epsilon" in note]
+    assert costs == [note for note in notes["clinic-0"] if "epsilon" in note]
+    assert "the policies that were agreed on allow 9 results of a record, which cost at most epsilon" in costs[-1]
+    assert not [note for note in notes["aggregator-1"] if "epsilon" in note]
+    folders = RunFolders(tmp_path / "clinic-0", tmp_path / "clinic-0" / "logs", "test")
+    agreed = [
+        PROTOCOL.reach(CommonsConfig.model_validate(shared["commons"] | more), members, "clinic-0", folders).agreed
+        for more in ({}, {"uses": 5}, {"dp_delta": 1e-5})
+    ]
+    differ = [[key for key in agreed[0] if agreed[0][key] != one[key]] for one in agreed]
+    assert differ == [[], ["uses of a report"], ["delta of a noisy result"]]
+
+
 def test_members_that_cannot_take_part_as_configured_are_refused_and_a_rehearsal_has_their_names(
     tmp_path: Path,
 ) -> None:
