@@ -32,7 +32,10 @@ def on_behalf(protocols: Protocols, arguments: Sequence[str]) -> list[str]:
         return list(arguments)
     given, others = member_flags(word, "").parse_known_args(flags)
     membership = find_membership(protocols, config=given.config, name=given.name, folder=given.dir)
-    places = ("--config", str(membership.shared.file), "--files_dir", str(membership.folder.path))
+    places = ["--config", str(membership.shared.file), "--files_dir", str(membership.folder.path)]
+    command = membership.shared.protocol.commands.get(word)
+    if command is not None and command.of_member:
+        places += ["--member", membership.name, "--member_role", membership.member.role[0]]
     return [*word.split(), *places, *others]
 
 

@@ -24,7 +24,7 @@ from mpc.errors import MpcError, ProtocolError
 from parties.commons.answering import Question
 from parties.commons.faults import Fault
 from parties.commons.settings import AGGREGATOR, CONSUMER, POINT, SEED, AggregatorSettings
-from parties.commons.ways import Ways, ways
+from parties.commons.ways import Ways, home, ways
 from parties.frame.lifetime import serving
 from parties.frame.process import Party, run_party
 
@@ -36,18 +36,24 @@ _TRIES = 5  # of a step, because what stands in the way may pass
 
 def aggregator(party: Party[AggregatorSettings]) -> None:
     """Play an aggregator."""
-    settings = party.settings
-    identity = Identity((party.folder / SEED).read_bytes())
-    point = SecretScalar((party.folder / POINT).read_bytes())
-    role = Aggregator(settings.founding, identity, point, MemoryAttachments())
-    counter = Counter(settings, role)
-    with ways(party, AGGREGATOR) as way, way.desk(settings.listen, counter.questions) as desk:
-        work = Work(role, way, counter, Fault(settings.fault))
-        with serving():
-            while True:
-                desk.check()
-                work.reader.advance()
-                work.go_on()
+    settings, place = party.settings, home(party)
+    with ways(party, AGGREGATOR) as way:
+        way.stand_by()
+        identity = Identity((place / SEED).read_bytes())
+        point = SecretScalar((place / POINT).read_bytes())
+        role = Aggregator(settings.founding, identity, point, MemoryAttachments())
+        counter = Counter(settings, role)
+        with way.desk(settings.listen, counter.questions) as desk:
+            work = Work(role, way, counter, Fault(settings.fault))
+            with serving():
+                if settings.home is not None:
+                    way.until_all_are_there(way.trustees[:1], desk.check)
+                    work.reader.catch_up()
+                    work.leave_delivered()
+                while True:
+                    desk.check()
+                    work.reader.advance()
+                    work.go_on()
 
 
 class Counter:
@@ -95,6 +101,10 @@ class Work:
         self._done: set[bytes] = set()
         self._tries: dict[tuple[bytes, Act], int] = {}
         self._drawn: dict[tuple[bytes, Act], list[tuple[bytes, bytes | None]]] = {}  # entries with randomness
+
+    def leave_delivered(self) -> None:
+        """Leave aside all grants whose result is there, as an aggregator that starts again need not sum them anew."""
+        self._done |= self._role.log.state.deliveries.keys()
 
     def go_on(self) -> None:
         """Do what is due now."""

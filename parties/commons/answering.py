@@ -84,6 +84,13 @@ class Desk:
                     sent, received = sent + channel.traffic[""].sent, received + channel.traffic[""].received
             return sent, received
 
+    def break_off(self) -> None:
+        """Break all connections. Whoever may come connects again."""
+        with self._lock:
+            channels = list(self._threads.values())
+        for channel in channels:
+            channel.interrupt()
+
     def close(self) -> None:
         """Stop answering. It may be called again."""
         self._closed.set()

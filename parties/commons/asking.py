@@ -103,6 +103,12 @@ class Line:
             received += channel.traffic[""].received
         return sent, received
 
+    def break_off(self) -> None:
+        """Break the connection, if there is one. The next question is asked over another."""
+        channel = self._channel
+        if channel is not None:
+            channel.interrupt()
+
     def close(self) -> None:
         """Give up what is asked, and end. It may be called again."""
         self._closed = True

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from mpc.commons.access import State
 from mpc.commons.entries import Grant
@@ -32,15 +34,24 @@ def auditor(party: Party[AuditorSettings]) -> None:
         with progress.step("7", "wait until all requests are settled", awaits=list(settings.consumers)):
             reader.until(lambda state: settled(state) >= settings.requests or None, "all answers and results")
     with progress.step("7", "copy the log, and audit the copy"):
-        folder = LogFolder.create(settings.copy_to, settings.founding)
-        for _ in folder.load():
-            pass
-        for record in records_of(log.copy):
-            folder.append(record)
-        found = audit(settings.copy_to, origin=settings.founding.origin)
-    progress.note(f"all {found.size} entries of the log hold, and a quorum has certified {found.certified} of them")
-    result = {"role": AUDITOR, "folder": str(settings.copy_to), **asdict(found)}
+        result = audited(log, settings.copy_to)
+    size, certified = result["size"], result["certified"]
+    progress.note(f"all {size} entries of the log hold, and a quorum has certified {certified} of them")
     write_private(party.folder / "result.json", json.dumps(result).encode())
+
+
+def audited(log: Follower, copy_to: Path) -> dict[str, Any]:
+    """Write a copy of the log as it was followed, verify the copy without any network, and return what it says.
+
+    Raises:
+        LogError: something does not hold.
+    """
+    folder = LogFolder.create(copy_to, log.state.founding)
+    for _ in folder.load():
+        pass
+    for record in records_of(log.copy):
+        folder.append(record)
+    return {"role": AUDITOR, "folder": str(copy_to), **asdict(audit(copy_to, origin=log.state.founding.origin))}
 
 
 def settled(state: State) -> int:

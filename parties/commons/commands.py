@@ -10,12 +10,17 @@ from typing import Any
 from parties.commons import clinics, measured, units
 from parties.commons.audit import audit_as_told
 from parties.commons.config import CommonsConfig
-from parties.commons.options import AuditOptions
+from parties.commons.options import AuditOptions, MemberOptions
+from parties.commons.own_keys import WORDS, make_keys
 from parties.commons.questions import Question
 from parties.commons.report import in_words
+from parties.commons.reporting import KEPT, WISH
 from parties.commons.results import in_the_clear
+from parties.commons.settings import PROVIDER
 from parties.commons.storage import LogError
+from parties.frame.errors import ConfigError
 from parties.frame.plan import Summary
+from parties.frame.private_files import make_private_folder, write_private
 
 
 def audit_log(_: CommonsConfig, __: Path, options: AuditOptions) -> Summary:
@@ -52,3 +57,36 @@ def _plain(asked: Question | str, rows: Sequence[Mapping[str, Any]]) -> tuple[st
         return clinics.about(asked), in_words(asked, in_the_clear(asked, rows))
     found = units.in_units(asked, in_the_clear(asked.function, rows), len(rows))
     return asked.about, units.in_words(asked, found)
+
+
+def keys(_: CommonsConfig, files: Path, options: MemberOptions) -> Summary:
+    """Make a member's own keys, if they are not there, and return the line that all others need.
+
+    Raises:
+        ConfigError: nobody has said whose keys they are.
+    """
+    name, role = options.whose("keys")
+    folder = make_private_folder(files / "durable" / name)
+    line = make_keys(folder, WORDS[role]).line
+    lead = f"The keys of {name} are in {folder}, and stay there.\nUnder `commons:` and `keys:` of the shared file:"
+    return Summary(((f"  {name}", line),), lead=lead, document={"name": name, "line": line})
+
+
+def withdraw(_: CommonsConfig, files: Path, options: MemberOptions) -> Summary:
+    """Let a provider's service revoke its policy.
+
+    Raises:
+        ConfigError: it is no provider, or has reported nothing.
+    """
+    name, role = options.whose("withdraw")
+    folder = files / "durable" / name
+    if WORDS[role] != PROVIDER:
+        raise ConfigError(f"withdraw: expected a provider, found {name}, which is a {role}.")
+    if not (folder / KEPT).exists():
+        raise ConfigError(f"withdraw: expected reports of {name} in {folder}, found none.")
+    write_private(folder / WISH, b"")
+    return Summary(
+        (),
+        lead=f"The service of {name} revokes its policy as soon as it runs, and says so in its log. Results that were "
+        "released before cannot be recalled.",
+    )

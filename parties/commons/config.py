@@ -67,6 +67,14 @@ class CommonsConfig(BaseModel):
     faults: dict[str, Literal["lies", "crashes", "silent"]] = Field(
         {}, description="what a party does in place of its part in the first grant, by the party's name"
     )
+    keys: dict[str, str] = Field({}, description="in a federation, the line of each member's public keys, by its name")
+    reports: int | None = Field(
+        None,
+        ge=1,
+        description="reports that the consumer waits for; null for all in a run, and for the smallest batch in a "
+        "federation",
+        json_schema_extra=_flag(),
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="of the split among the clinics", json_schema_extra=_flag())
     key_patience_s: float = Field(
         10.0, gt=0, description="how long a phase of making the key may last", json_schema_extra=_flag("seconds")

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from itertools import pairwise
+from typing import Any, TypeVar
 
 from mpc.commons.access import State, sentence
 from mpc.commons.attachments import MemoryAttachments
@@ -23,29 +25,38 @@ from mpc.commons.roles.consumer import Consumer
 from mpc.commons.summing import Result
 from mpc.errors import ProtocolError
 from parties.commons.asking import Line, gather
+from parties.commons.auditor import audited
 from parties.commons.reading import LogReader
 from parties.commons.results import shown
 from parties.commons.settings import AGGREGATOR, CONSUMER, SEED, ConsumerSettings
 from parties.commons.units import in_units, in_words, in_words_of, question_of
-from parties.commons.ways import ways
+from parties.commons.ways import Ways, home, ways
 from parties.frame.errors import PartyError
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
 from parties.frame.progress import Progress
 
+Key = TypeVar("Key")
+
 FOREVER = 1 << 40  # an index that no log reaches
+_GRACE_S = 10.0  # for parties beyond those that suffice, when it sees who is there
+_ROUND_S = 5.0  # after which those who have refused are asked again, whoever else keeps silent
 _PAUSE_S = 0.2  # before an aggregator is asked again
 
 
 def consumer(party: Party[ConsumerSettings]) -> None:
-    """Play the data consumer."""
+    """Play the data consumer. A member of a federation copies and audits the log, too."""
     settings, progress = party.settings, party.progress
-    role = Consumer(settings.founding, settings.name, Identity((party.folder / SEED).read_bytes()), MemoryAttachments())
+    identity = Identity((home(party) / SEED).read_bytes())
+    role = Consumer(settings.founding, settings.name, identity, MemoryAttachments())
     names = [one.name for one in settings.trustees]
     with ways(party, CONSUMER) as way:
         reader = way.reader(role.log)
         aggregators = [way.line(peer, AGGREGATOR) for peer in settings.aggregators]
+        absent = {} if settings.home is None else roll_call(way, aggregators)
         with progress.step("0", "register", awaits=names[:1]):
+            if settings.home is not None:
+                reader.catch_up()
             reader.write([(role.register(), None)], "the registration")
         asking = Asking(settings, role, reader, aggregators, progress)
         with progress.step("1", "wait for the reports", awaits=names[:1]):
@@ -55,8 +66,43 @@ def consumer(party: Party[ConsumerSettings]) -> None:
             with progress.step("7", f"wait for a revocation by {settings.revoker}", awaits=[settings.revoker]):
                 reader.until(lambda state: state.revoked or None, f"a revocation by {settings.revoker}")
             answers.append(asking.ask(settings.functions[-1]))
-    result = {"role": CONSUMER, "log": settings.founding.origin, "answers": answers, "privacy": settings.privacy}
+    result = {
+        "role": CONSUMER, "log": settings.founding.origin, "answers": answers, "privacy": settings.privacy,
+        "absent": absent,
+    }  # fmt: skip
+    if settings.copy_to is not None:
+        with progress.step("7", "copy the log, and audit the copy"):
+            result = {"reports": [result, audited(role.log, settings.copy_to)]}
     write_private(party.folder / "result.json", json.dumps(result).encode())
+
+
+def roll_call(way: Ways, aggregators: Sequence[Line]) -> dict[str, str]:
+    """Return which trustees and aggregators are not there, each with the sentence that says why.
+
+    Raises:
+        PartyError: the sequencer is not there, or more of the others than may be faulty.
+    """
+    settings, founding = way.settings, way.settings.founding
+    task, first = founding.task(settings.task), founding.trustees[0].name
+    groups = [("trustees", way.trustees, founding.faulty)]
+    groups.append(("aggregators", tuple(aggregators), task.faulty if task else 0))
+    found: dict[str, str] = {}
+    with way.progress.step(
+        "0", "see who is there", awaits=[line.peer.name for _, lines, _ in groups for line in lines]
+    ):
+        for group, lines, faulty in groups:
+            least = len(lines) - faulty
+            absent = way.absent(lines, settings.connect_deadline_s, _GRACE_S, least)
+            if first in absent or len(absent) > faulty:
+                sentences = "; ".join(f"{name}: {why}" for name, why in sorted(absent.items()))
+                and_first = f" and {first} among them" if group == "trustees" else ""
+                raise PartyError(
+                    f"expected at least {least} of {len(lines)} {group}{and_first}, found missing: {sentences}"
+                )
+            found |= absent
+    for name, why in found.items():
+        way.progress.note(f"goes on without {name}: {why}")
+    return found
 
 
 class Asking:
@@ -75,18 +121,18 @@ class Asking:
 
     def wait_for_reports(self) -> None:
         """Return when all reports are in the log, or after a while with those that are."""
-        wanted, within_s, task = self._settings.reports, self._settings.reports_within_s, self._settings.task
+        wanted, within_s = self._settings.reports, self._settings.reports_within_s
         try:
-            self._reader.until(lambda state: len(state.of_task[task]) >= wanted or None, "all reports", within_s)
+            self._reader.until(lambda _: len(self._reports()) >= wanted or None, "all reports", within_s)
         except PartyError:
-            found = len(self._reader.state.of_task[task])
+            found = len(self._reports())
             self._progress.note(f"{found} of {wanted} reports were there within {within_s:g} s")
 
     def ask(self, function: str) -> dict[str, Any]:
         """Ask for a function of all reports so far, and return the result or the refusal, as it is written down."""
         role, reader, awaits = self._role, self._reader, [self._settings.trustees[0].name]
         with self._progress.step("2", f"ask for {function}", awaits=awaits):
-            request = role.request(self._settings.task, function, [Range(0, role.log.size)], FOREVER)
+            request = role.request(self._settings.task, function, self._ranges(), FOREVER)
             entry = role.sign(request)
             leaf = leaf_hash(entry)
             reader.write([(entry, None)], "the request")
@@ -111,6 +157,24 @@ class Asking:
             found["words"] = in_words(question, found["in_units"])
         return {**asked, "grant": reader.state.grants[grant].index, **found}
 
+    def _reports(self) -> list[int]:
+        """Return the entries of all reports so far, in a federation of its providers alone."""
+        state, authors = self._reader.state, self._settings.authors
+        found = state.of_task[self._settings.task]
+        if authors is None:
+            return found
+        known = {bytes.fromhex(key) for key in authors}
+        return [one for one in found if state.reports[one].author in known]
+
+    def _ranges(self) -> list[Range]:
+        """Return ranges that hold the reports that count, and none that does not."""
+        every, counting = self._reader.state.of_task[self._settings.task], set(self._reports())
+        strangers = [one for one in every if one not in counting]
+        if strangers:
+            self._progress.note(f"leaves out {len(strangers)} reports whose authors are no providers of the federation")
+        edges = [-1, *strangers, self._role.log.size]
+        return [Range(last + 1, next_one) for last, next_one in pairwise(edges) if last + 1 < next_one]
+
     def _hand_on(self, grant: bytes) -> dict[str, str]:
         """Let the trustees release to this consumer, hand the batch on, and return the trustees that have lied."""
         role, reader, founding = self._role, self._reader, self._settings.founding
@@ -123,12 +187,15 @@ class Asking:
         with self._progress.step("3", "open the trustees' layer of the batch", awaits=list(places)):
             reader.fetch(lambda: role.wants(grant), role.attachments)
             expires = time.monotonic() + self._settings.log_deadline_s
+            answers = dict[str, Future[bytes]]()
             while True:
-                missing = [line for line in reader.lines if places[line.peer.name] not in shares]
-                answers = {line.peer.name: line.ask("release", grant) for line in missing}
+                answers = _unanswered(answers)
+                for line in reader.lines:
+                    if places[line.peer.name] not in shares and line.peer.name not in answers:
+                        answers[line.peer.name] = line.ask("release", grant)
                 failed = gather(
                     answers,
-                    max(0.0, expires - time.monotonic()),
+                    max(0.0, min(_ROUND_S, expires - time.monotonic())),
                     take=take,
                     enough=lambda: len(shares) >= len(places) - founding.faulty,
                     grace_s=self._settings.sums_patience_s,
@@ -152,12 +219,16 @@ class Asking:
         least = len(lines) - (task.faulty if task else 0)
         sums: dict[int, bytes] = {}
         expires = time.monotonic() + self._settings.log_deadline_s
+        answers = dict[int, Future[bytes]]()
         with self._progress.step("6", "gather the sums", awaits=[line.peer.name for line in lines]):
             while True:
-                answers = {place: line.ask("sum", grant) for place, line in enumerate(lines) if place not in sums}
+                answers = _unanswered(answers)
+                for place, line in enumerate(lines):
+                    if place not in sums and place not in answers:
+                        answers[place] = line.ask("sum", grant)
                 failed = gather(
                     answers,
-                    max(0.0, expires - time.monotonic()),
+                    max(0.0, min(_ROUND_S, expires - time.monotonic())),
                     take=sums.__setitem__,
                     enough=lambda: len(sums) >= least,
                     grace_s=self._settings.sums_patience_s,
@@ -174,6 +245,14 @@ class Asking:
                 for name in result.liars:
                     self._progress.note(f"{name} has lied")
                 return result
+
+
+def _unanswered(answers: Mapping[Key, Future[bytes]]) -> dict[Key, Future[bytes]]:
+    """Return the answers that are still to come. All others who lack one are asked again.
+
+    So one party that is gone does not keep another from being asked again that has refused for the moment.
+    """
+    return {key: one for key, one in answers.items() if not one.done()}
 
 
 def told(state: State, result: Result, lied: Mapping[str, str]) -> dict[str, Any]:

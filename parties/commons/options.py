@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from parties.frame.errors import ConfigError
+
 
 def _flag(unit: str, **more: Any) -> dict[str, Any]:
     return {"flag": True, "unit": unit, **more}
@@ -30,3 +32,20 @@ class AuditOptions(BaseModel):
         None, description="write the last certified checkpoint for the next time", json_schema_extra=_flag("path")
     )
     reports: bool = Field(False, description="show each report, too", json_schema_extra={"flag": True})
+
+
+class MemberOptions(BaseModel):
+    """Whose command it is, in a federation. `--dir` or `--name` say so, and the launcher gives these."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    member: str | None = Field(None, description="the member, as --dir or --name say", json_schema_extra=_flag("name"))
+    member_role: str | None = Field(
+        None, description="its role, as the shared file says", json_schema_extra=_flag("role")
+    )
+
+    def whose(self, word: str) -> tuple[str, str]:
+        """Return the member's name and role. Raises `ConfigError` where nobody has said whose command it is."""
+        if self.member is None or self.member_role is None:
+            raise ConfigError(f"{word}: expected a member (--dir DIR, or --config FILE and --name NAME), found none.")
+        return self.member, self.member_role

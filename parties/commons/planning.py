@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpc.commons.encoding import encode
+from mpc.commons.encoding import decode, encode
 from mpc.commons.founding import AggregatorRecord, Founding, Task, TrusteeRecord
 from mpc.commons.functions import check_functions, without_noise
-from mpc.commons.group import SecretScalar
-from mpc.commons.identities import SEED_BYTES, Identity, TrusteeKeys
+from mpc.commons.identities import SEED_BYTES, Identity
 from mpc.commons.noise import epsilon_of
 from mpc.randomness import SYSTEM
 from parties.commons import measured
 from parties.commons.config import CommonsConfig
+from parties.commons.own_keys import WORDS, make_keys
 from parties.commons.settings import (
     AGGREGATOR,
     AUDITOR,
-    CONSUMER,
     MEASUREMENTS,
-    POINT,
-    PROVIDER,
     SEED,
     TRUSTEE,
     AggregatorSettings,
@@ -33,11 +30,15 @@ from parties.commons.settings import (
 )
 from parties.commons.ways import LAST_STEP
 from parties.frame.errors import ConfigError
+from parties.frame.members import Federation
 from parties.frame.plan import Plan, Process, Run, Tolerance
 from parties.frame.private_files import write_private
 from parties.frame.settings import Address, Peer
 
 CONSUMERS_NAME, AUDITORS_NAME = "institute", "auditor"
+GROUPS = {"trustees": "trustee", "aggregators": "aggregator", "clinics": "provider", "consumers": "consumer"}
+"""The groups of parties, each with the word for its role in a federation."""
+
 STEPS = {
     "0": "keys and registrations",
     "1": "encrypted reports in the log",
@@ -52,8 +53,11 @@ STEPS = {
 
 
 def plan(config: CommonsConfig, run: Run) -> Plan:
-    """Return all processes of a run, after writing each party's keys and measurements into its private folder."""
-    names = config.names
+    """Return all processes of a run, after writing each party's keys and measurements into its private folder.
+
+    A run that stands for a federation has its members' names, and fresh keys.
+    """
+    names = names_of(config, run.federation)
     found = [measured.measurements_of(config, name) for name in names["clinics"]]
     reports = [len(one.rows) for one in found]
     if sum(reports) < config.smallest_batch:
@@ -62,53 +66,33 @@ def plan(config: CommonsConfig, run: Run) -> Plan:
             f"{config.smallest_batch}."
         )
     functions = measured.functions(config)
-    founding = _found(config, run, functions)
-    keys = {CONSUMERS_NAME: _identity(run.folders.party(CONSUMERS_NAME)).key.hex()}
+    founding = _found(config, names, run)
+    consumer = names["consumers"][0]
+    keys = {consumer: _identity(run.folders.party(consumer)).key.hex()}
     serving = [*names["trustees"], *names["aggregators"]]
     peers = {name: Peer(name=name, host=run.host, port=run.start_port + at) for at, name in enumerate(serving)}
-    roles = {
-        **dict.fromkeys(names["trustees"], TRUSTEE),
-        **dict.fromkeys(names["aggregators"], AGGREGATOR),
-        **dict.fromkeys(names["clinics"], PROVIDER),
-        CONSUMERS_NAME: CONSUMER,
-        AUDITORS_NAME: AUDITOR,
-    }
+    roles = roles_of(names) | {AUDITORS_NAME: AUDITOR}
 
     def common(name: str) -> dict[str, Any]:
-        return run.common_settings(name) | {
-            "connect_deadline_s": config.connect_deadline_s,
-            "message_deadline_s": config.message_deadline_s,
-            "run_deadline_s": config.run_deadline_s,
-            "log_deadline_s": config.log_deadline_s,
-            "founding_record": encode(founding).hex(),
-            "task": measured.task_name(config),
-            "trustees": tuple(peers[one] for one in names["trustees"]),
-            "roles": roles,
-            "consumers": keys,
-            "fault": config.faults.get(name, ""),
-        }
+        return run.common_settings(name) | shared_settings(config, founding, names, peers, name) | {
+            "roles": roles, "consumers": keys
+        }  # fmt: skip
 
-    processes = [_serving(config, name, peers[name], common(name)) for name in serving]
+    processes = [_serving(config, names, name, peers[name], common(name)) for name in serving]
     for name, its in zip(names["clinics"], found, strict=True):
         folder = run.folders.party(name)
         _identity(folder)
-        asked = [{name: row[name] for name in map(without_noise, functions)} for row in its.rows]
-        write_private(folder / MEASUREMENTS, json.dumps(asked).encode())
+        write_measurements(config, folder, its.rows)
         after = len(functions) if name == config.revoke else None
         told = ProviderSettings(**common(name), uses=config.uses, revokes_after=after)
         processes.append(Process(name, "parties.commons.provider", told, "Providers" if config.data else "Clinics"))
     asking = ConsumerSettings(
-        **common(CONSUMERS_NAME),
-        aggregators=tuple(peers[one] for one in names["aggregators"]),
-        functions=functions,
-        questions=config.asked,
-        reports=sum(reports),
-        reports_within_s=config.reports_within_s,
+        **common(consumer),
+        **asking_settings(config, founding, names, peers),
+        reports=config.reports or sum(reports),
         revoker=config.revoke,
-        sums_patience_s=config.sums_patience_s,
-        privacy=_privacy(config, founding, functions),
     )
-    processes.append(Process(CONSUMERS_NAME, "parties.commons.consumer", asking, "Consumer and auditor"))
+    processes.append(Process(consumer, "parties.commons.consumer", asking, "Consumer and auditor"))
     auditing = AuditorSettings(
         **common(AUDITORS_NAME),
         requests=len(functions) + (config.revoke is not None),
@@ -117,62 +101,111 @@ def plan(config: CommonsConfig, run: Run) -> Plan:
     processes.append(Process(AUDITORS_NAME, "parties.commons.auditor", auditing, "Consumer and auditor"))
     return Plan(
         tuple(processes),
-        reporter=CONSUMERS_NAME,
+        reporter=consumer,
         more_reporters=(AUDITORS_NAME,),
         deadline_s=config.run_deadline_s,
         steps=STEPS,
         ready_first=tuple(serving),
-        tolerates=_tolerated(config, reports),
+        tolerates=_tolerated(config, names, reports),
         grace_s=10.0,
-        notes=(*_notes(config), *(note for one in found for note in one.notes), *asking.privacy),
+        notes=(*notes_of(config), *(note for one in found for note in one.notes), *asking.privacy),
     )
 
 
-def _found(config: CommonsConfig, run: Run, functions: tuple[str, ...]) -> Founding:
-    """Return the founding record, after writing the keys of all that it names."""
-    names, folders = config.names, run.folders
-    trustees = []
-    for name in names["trustees"]:
-        keys = TrusteeKeys(_seed(folders.party(name)))
-        trustees.append((keys, TrusteeRecord(name, keys.identity.key, keys.cosigner.key)))
-    aggregators = []
-    for name in names["aggregators"]:
-        point = SecretScalar.fresh()
-        write_private(folders.party(name) / POINT, point.reveal())
-        record = AggregatorRecord(name, _identity(folders.party(name)).key, point.times_generator().encode())
-        aggregators.append(record)
+def names_of(config: CommonsConfig, federation: Federation | None) -> dict[str, tuple[str, ...]]:
+    """Return the parties' names by group, as the members of a federation have them, if there is one."""
+    if federation is None:
+        return {**config.names, "consumers": (CONSUMERS_NAME,)}
+    return {group: tuple(one.name for one in federation.with_role(word)) for group, word in GROUPS.items()}
+
+
+def roles_of(names: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Return the role of every party by its name."""
+    return {name: WORDS[GROUPS[group]] for group, members in names.items() for name in members}
+
+
+def shared_settings(
+    config: CommonsConfig,
+    founding: Founding,
+    names: Mapping[str, tuple[str, ...]],
+    peers: Mapping[str, Peer],
+    name: str,
+) -> dict[str, Any]:
+    """Return what every party is told, but for its role among others and the consumers' keys."""
+    return {
+        "connect_deadline_s": config.connect_deadline_s,
+        "message_deadline_s": config.message_deadline_s,
+        "run_deadline_s": config.run_deadline_s,
+        "log_deadline_s": config.log_deadline_s,
+        "founding_record": encode(founding).hex(),
+        "task": measured.task_name(config),
+        "trustees": tuple(peers[one] for one in names["trustees"]),
+        "fault": config.faults.get(name, ""),
+    }
+
+
+def asking_settings(
+    config: CommonsConfig, founding: Founding, names: Mapping[str, tuple[str, ...]], peers: Mapping[str, Peer]
+) -> dict[str, Any]:
+    """Return what a consumer is told besides."""
+    functions = measured.functions(config)
+    return {
+        "aggregators": tuple(peers[one] for one in names["aggregators"]),
+        "functions": functions,
+        "questions": config.asked,
+        "reports_within_s": config.reports_within_s,
+        "sums_patience_s": config.sums_patience_s,
+        "privacy": _privacy(config, founding, functions),
+    }
+
+
+def write_measurements(config: CommonsConfig, folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a provider's measurements for the functions that are asked for into its private folder."""
+    names = [without_noise(name) for name in measured.functions(config)]
+    asked = [{name: row[name] for name in names} for row in rows]
+    write_private(folder / MEASUREMENTS, json.dumps(asked).encode())
+
+
+def founding_of(
+    config: CommonsConfig,
+    log_key: bytes,
+    trustees: Sequence[TrusteeRecord],
+    aggregators: Sequence[AggregatorRecord],
+) -> Founding:
+    """Return the founding record. Raises `ProtocolError` where it does not hold."""
+    functions = tuple(sorted(measured.functions(config)))
     task = Task(
-        measured.task_name(config),
-        tuple(sorted(functions)),
-        config.smallest_batch,
-        tuple(aggregators),
-        config.faulty_aggregators,
+        measured.task_name(config), functions, config.smallest_batch, tuple(aggregators), config.faulty_aggregators
     )
-    first = trustees[0][0]
-    founding = Founding(
-        measured.log_name(config),
-        first.log.key,
-        config.faulty_trustees,
-        tuple(record for _, record in trustees),
-        (task,),
-    )
+    founding = Founding(measured.log_name(config), log_key, config.faulty_trustees, tuple(trustees), (task,))
+    founding = decode(Founding, encode(founding))
     check_functions(founding)
     return founding
 
 
-def _seed(folder: Path) -> bytes:
-    seed = SYSTEM.bytes(SEED_BYTES)
-    write_private(folder / SEED, seed)
-    return seed
+def _found(config: CommonsConfig, names: Mapping[str, tuple[str, ...]], run: Run) -> Founding:
+    """Return the founding record, after writing the keys of all that it names."""
+    trustees = {name: make_keys(run.folders.party(name), TRUSTEE) for name in names["trustees"]}
+    aggregators = {name: make_keys(run.folders.party(name), AGGREGATOR) for name in names["aggregators"]}
+    return founding_of(
+        config,
+        trustees[names["trustees"][0]].log,
+        [keys.trustee(name) for name, keys in trustees.items()],
+        [keys.aggregator(name) for name, keys in aggregators.items()],
+    )
 
 
 def _identity(folder: Path) -> Identity:
-    return Identity(_seed(folder))
+    seed = SYSTEM.bytes(SEED_BYTES)
+    write_private(folder / SEED, seed)
+    return Identity(seed)
 
 
-def _serving(config: CommonsConfig, name: str, peer: Peer, common: Mapping[str, Any]) -> Process:
+def _serving(
+    config: CommonsConfig, names: Mapping[str, tuple[str, ...]], name: str, peer: Peer, common: Mapping[str, Any]
+) -> Process:
     address = Address(host=peer.host, port=peer.port)
-    if name in config.names["aggregators"]:
+    if name in names["aggregators"]:
         told = AggregatorSettings(**common, listen=address)
         return Process(name, "parties.commons.aggregator", told, "Aggregators", peer.port, serves=True)
     settings = TrusteeSettings(
@@ -181,9 +214,10 @@ def _serving(config: CommonsConfig, name: str, peer: Peer, common: Mapping[str, 
     return Process(name, "parties.commons.trustee", settings, "Trustees", peer.port, serves=True)
 
 
-def _tolerated(config: CommonsConfig, reports: list[int]) -> tuple[Tolerance, ...]:
+def _tolerated(
+    config: CommonsConfig, names: Mapping[str, tuple[str, ...]], reports: list[int]
+) -> tuple[Tolerance, ...]:
     """Return of whom so many may be lost. Nobody takes the sequencer's place, and nobody another clinic's."""
-    names = config.names
     spare, losses = sum(reports) - config.smallest_batch, 0
     for count in sorted(reports, reverse=True):  # whichever clinics are lost, enough reports are left
         spare -= count
@@ -198,7 +232,8 @@ def _tolerated(config: CommonsConfig, reports: list[int]) -> tuple[Tolerance, ..
     return tuple(groups)
 
 
-def _notes(config: CommonsConfig) -> tuple[str, ...]:
+def notes_of(config: CommonsConfig) -> tuple[str, ...]:
+    """Return what a person is told before it starts."""
     corrected = min(config.faulty_aggregators, config.aggregators - 2 * config.faulty_aggregators - 1)
     notes = [
         f"{config.faulty_trustees} of {config.trustees} trustees and {config.faulty_aggregators} of "

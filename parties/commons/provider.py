@@ -7,7 +7,9 @@ Run: ``python -m parties.commons.provider --settings PATH``.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import sys
 
 from mpc.commons.access import task_of
@@ -18,52 +20,111 @@ from mpc.commons.prio import MeasurementError
 from mpc.commons.roles.provider import DataProvider
 from parties.commons.asking import gather
 from parties.commons.faults import Fault
+from parties.commons.reporting import WISH, KeptReports, keep_reports, kept_reports
 from parties.commons.settings import MEASUREMENTS, PROVIDER, SEED, ProviderSettings
-from parties.commons.ways import ways
+from parties.commons.ways import Ways, home, ways
 from parties.frame.errors import PartyError
+from parties.frame.lifetime import serving
 from parties.frame.process import Party, run_party
 
 FOREVER = 1 << 40  # an index that no log reaches
 
 
 def provider(party: Party[ProviderSettings]) -> None:
-    """Play a data provider."""
-    settings, progress, founding = party.settings, party.progress, party.settings.founding
-    role = DataProvider(founding, settings.name, Identity((party.folder / SEED).read_bytes()))
-    fault = Fault(settings.fault)
-    measurements = json.loads((party.folder / MEASUREMENTS).read_bytes())
-    names = [one.name for one in settings.trustees]
+    """Play a data provider. A member of a federation serves on, so that it can revoke."""
+    settings, place = party.settings, home(party)
     with ways(party, PROVIDER) as way:
-        reader = way.reader(role.log)
-        with progress.step("0", "register, and wait for the trustees' key", awaits=names[:1]):
+        way.stand_by()
+        identity = Identity((place / SEED).read_bytes())
+        providing = Providing(party, way, DataProvider(settings.founding, settings.name, identity))
+        if settings.listen is None:
+            providing.report()
+            if settings.revokes_after is not None:
+                providing.revoke_after(settings.revokes_after)
+            return
+        with way.desk(settings.listen, {}) as desk, serving():
+            way.until_all_are_there(way.trustees[:1], desk.check)
+            providing.report()
+            while True:
+                desk.check()
+                providing.reader.advance()
+                if (place / WISH).exists() and not providing.has_revoked:
+                    providing.revoke()
+
+
+class Providing:
+    """What a data provider does with its records and its policy."""
+
+    def __init__(self, party: Party[ProviderSettings], way: Ways, role: DataProvider) -> None:
+        self.reader = way.reader(role.log)
+        self._settings, self._progress, self._role = party.settings, party.progress, role
+        self._home, self._measurements = home(party), (party.folder / MEASUREMENTS).read_bytes()
+        self._policy = b""
+
+    def report(self) -> None:
+        """Register, set the policy, and report each record once."""
+        settings, role, reader = self._settings, self._role, self.reader
+        awaits = [settings.trustees[0].name]
+        with self._progress.step("0", "register, and wait for the trustees' key", awaits=awaits):
+            if settings.home is not None:  # trustees start when they like, and one that starts again has been here
+                reader.until(lambda state: state.trustees_key or None, "a key of a quorum of trustees", math.inf)
+                reader.catch_up()
             reader.write([(role.register(), None)], "the registration")
             reader.until(lambda state: state.trustees_key or None, "a key of a quorum of trustees")
-        with progress.step("1", "set a policy and report", awaits=names[:1]):
+        with self._progress.step("1", "set a policy and report", awaits=awaits):
             consumers = tuple(sorted(bytes.fromhex(key) for key in settings.consumers.values()))
             rules = Rules(task_of(reader.state, settings.task).functions, consumers, 1, settings.uses, FOREVER)
-            policy = role.policy(settings.task, rules)
-            reader.write([(policy, None)], "the policy")
-            reports = []
-            for number, measured in enumerate(measurements):
-                try:
-                    entry, sealed = role.report(settings.task, leaf_hash(policy), measured)
-                except MeasurementError:  # whose message may hold the measurement
-                    raise PartyError(f"expected measurements that fit task {settings.task}, found record {number} "
-                                     "that does not") from None  # fmt: skip
-                reports.append((fault.of_report(role.identity, founding.origin, entry), sealed))
-            reader.write(reports, "the reports")
-        progress.advance(len(reports), len(reports), "reports")
-        if settings.revokes_after is None:
-            return
-        wanted = settings.revokes_after
-        with progress.step("7", "wait for the results and revoke the policy", awaits=list(settings.consumers)):
-            reader.until(lambda state: len(state.deliveries) >= wanted or None, f"{wanted} delivered results")
-            revocation = role.revoke(leaf_hash(policy))
-            answers = {line.peer.name: line.ask("hand-in", revocation) for line in reader.lines}
-            missing = gather(answers, settings.message_deadline_s, take=lambda name, answer: None)
-            for name, why in missing.items():
-                progress.note(f"{name} was not handed the revocation: {why}")
-            reader.write([(revocation, None)], "the revocation")
+            self._policy = role.policy(settings.task, rules)
+            kept = kept_reports(self._home, self._policy, self._measurements)
+            reader.write([(self._policy, None)], "the policy")
+            if kept is None:
+                kept = self._sealed()
+                keep_reports(self._home, kept)
+            reader.write(list(zip(kept.entries, kept.sealed, strict=True)), "the reports")
+        self._progress.advance(len(kept.entries), len(kept.entries), "reports")
+
+    def _sealed(self) -> KeptReports:
+        """Return the reports of all records. Raises `PartyError` for a record that does not fit the task."""
+        settings, role, fault = self._settings, self._role, Fault(self._settings.fault)
+        entries, sealed = list[bytes](), list[bytes]()
+        for number, measured in enumerate(json.loads(self._measurements)):
+            try:
+                entry, encrypted = role.report(settings.task, leaf_hash(self._policy), measured)
+            except MeasurementError:  # whose message may hold the measurement
+                raise PartyError(f"expected measurements that fit task {settings.task}, found record {number} "
+                                 "that does not") from None  # fmt: skip
+            entries.append(fault.of_report(role.identity, settings.founding.origin, entry))
+            sealed.append(encrypted)
+        return KeptReports(self._policy, hashlib.sha256(self._measurements).digest(), tuple(entries), tuple(sealed))
+
+    def revoke_after(self, results: int) -> None:
+        """Revoke the policy once so many results were delivered."""
+        with self._progress.step(
+            "7", "wait for the results and revoke the policy", awaits=list(self._settings.consumers)
+        ):
+            self.reader.until(lambda state: len(state.deliveries) >= results or None, f"{results} delivered results")
+            self._revoke()
+
+    @property
+    def has_revoked(self) -> bool:
+        """Whether the log has the revocation."""
+        return leaf_hash(self._policy) in self.reader.state.revoked
+
+    def revoke(self) -> None:
+        """Revoke the policy."""
+        with self._progress.step("7", "revoke the policy", awaits=[self._settings.trustees[0].name]):
+            self._revoke()
+        index = self.reader.state.revoked[leaf_hash(self._policy)]
+        self._progress.note(f"entry {index} revokes the policy, and bars every grant behind it")
+
+    def _revoke(self) -> None:
+        """Hand the revocation to every trustee, and see it logged."""
+        revocation = self._role.revoke(leaf_hash(self._policy))
+        answers = {line.peer.name: line.ask("hand-in", revocation) for line in self.reader.lines}
+        missing = gather(answers, self._settings.message_deadline_s, take=lambda name, answer: None)
+        for name, why in missing.items():
+            self._progress.note(f"{name} was not handed the revocation: {why}")
+        self.reader.write([(revocation, None)], "the revocation")
 
 
 if __name__ == "__main__":

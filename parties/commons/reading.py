@@ -97,7 +97,8 @@ class LogReader:
         self.log = log
         self.lines = tuple(lines)
         self._deadline_s = deadline_s
-        self._current = 0
+        self._current = self._turns = 0
+        self._why = ""
         self._news = time.monotonic()
 
     @property
@@ -125,9 +126,10 @@ class LogReader:
             if within_s is not None and now - began > within_s:
                 raise PartyError(f"expected {what} in the log within {within_s:g} s, found none")
             if within_s is None and now - last > self._deadline_s:
+                last_reason = f" ({self._why})" if self._why else ""
                 raise PartyError(
                     f"expected {what} in the log, which has stood still at {self.log.size} entries for "
-                    f"{self._deadline_s:g} s"
+                    f"{self._deadline_s:g} s{last_reason}"
                 )
             if self.advance():
                 last = time.monotonic()
@@ -137,11 +139,14 @@ class LogReader:
         size, line = self.log.size, self.lines[self._current]
         try:
             answer = line.ask("follow", encode(Follow(size, wait_ms)))
-            update = answer.result(wait_ms / 1e3 + _PATIENCE_S)
+            try:
+                update = answer.result(wait_ms / 1e3 + _PATIENCE_S)
+            finally:
+                answer.cancel()  # so that a trustee that is gone is not asked for it ever more often
             if update:
                 self.log.take(update)
-        except (MpcError, NotYet):
-            self._turn()
+        except (MpcError, NotYet) as error:
+            self._turn(str(error) or f"{line.peer.name} gave no answer")
             return False
         if self.log.size > size:
             self._news = time.monotonic()
@@ -149,6 +154,22 @@ class LogReader:
         if time.monotonic() - self._news > _PATIENCE_S:
             self._turn()
         return False
+
+    def catch_up(self) -> None:
+        """Take in what is certified now, so that nothing is handed in that has long been logged.
+
+        Raises:
+            PartyError: no trustee has answered for as long as the log may stand still.
+        """
+        expires = time.monotonic() + self._deadline_s
+        while True:
+            turns = self._turns
+            if not self.advance(wait_ms=0) and self._turns == turns:
+                return
+            if time.monotonic() > expires:
+                raise PartyError(
+                    f"expected a trustee to show the log within {self._deadline_s:g} s, found none ({self._why})"
+                )
 
     def fetch(self, wants: Callable[[], Sequence[bytes]], attachments: Attachments) -> None:
         """Ask one trustee after the other for attachments, until nothing is wanted any more.
@@ -191,8 +212,9 @@ class LogReader:
         sequencer = self.lines[0]
         leaves = [leaf_hash(entry) for entry, _ in entries]
         missing = {
-            decode(Entry, entry).statement: (leaf, Submission(entry, () if attachment is None else (attachment,)))
+            statement: (leaf, Submission(entry, () if attachment is None else (attachment,)))
             for (entry, attachment), leaf in zip(entries, leaves, strict=True)
+            if (statement := decode(Entry, entry).statement) not in self.state.statements
         }
         asked = handed = self._hand_in([given for _, given in missing.values()], what)
 
@@ -227,6 +249,8 @@ class LogReader:
                 f"expected {self.lines[0].peer.name} to take {what}, found no answer within {self._deadline_s:g} s"
             ) from None
 
-    def _turn(self) -> None:
+    def _turn(self, why: str = "") -> None:
+        """Go on with the next trustee, and keep why the last one gave no answer, if it gave none."""
+        self._why, self._turns = why or self._why, self._turns + 1
         self._current = (self._current + 1) % len(self.lines)
         self._news = time.monotonic()

@@ -30,7 +30,7 @@ def summary(reports: Sequence[Mapping[str, Any]]) -> Summary:
         lines.append(("privacy", "; ".join(asked["privacy"])))
     return Summary(
         tuple(lines),
-        warnings=_warnings(given),
+        warnings=(*_warnings(given), *_absent(asked.get("absent", {}))),
         headlines=(
             Headline("requests", f"{len(given)} of {len(answers)}", "granted and delivered"),
             Headline("reports", str(max((one["reports"] for one in given), default=0)), "in a result, at most"),
@@ -88,6 +88,13 @@ def _warnings(given: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         for name, why in one["trustees_lied"].items():
             found[f"{name} released a false share ({why}). The others sufficed."] = None
     return tuple(found)
+
+
+def _absent(absent: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a sentence for each member that was not there when an asking began."""
+    return tuple(
+        f"{name} was not there, so that the asking went on without it ({why})." for name, why in absent.items()
+    )
 
 
 def _results(answers: Sequence[Mapping[str, Any]]) -> list[Section]:

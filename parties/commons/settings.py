@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
+from pydantic import Field
+
 from mpc.commons.encoding import decode
 from mpc.commons.founding import Founding
 from parties.commons.faults import FaultKind
@@ -30,6 +32,9 @@ class CommonsSettings(PartySettings):
         consumers: the keys that sign consumers' requests, in hex, by name.
         log_deadline_s: how long the log may stand still while this party waits for an entry.
         fault: what this party does in place of its part in a grant, or nothing.
+        home: the folder of a member with its keys and what outlives its processes. None stands for the private folder.
+        public_keys: the lines of all members' keys by name, in a federation.
+        meanings: what the numbers in reports mean, as text by name, in a federation.
     """
 
     founding_record: str
@@ -39,6 +44,9 @@ class CommonsSettings(PartySettings):
     consumers: dict[str, str]
     log_deadline_s: float
     fault: FaultKind = ""
+    home: Path | None = None
+    public_keys: dict[str, str] = Field({})
+    meanings: dict[str, str] = Field({})
 
     @cached_property
     def founding(self) -> Founding:
@@ -48,7 +56,18 @@ class CommonsSettings(PartySettings):
     def agreed(self) -> dict[str, str]:
         """Return what all parties must agree on, as text by name. It is public."""
         roles = ", ".join(f"{name}: {role}" for name, role in sorted(self.roles.items()))
-        return {"protocol": "commons", "log": self.founding.origin, "task": self.task, "roles": roles}
+        agreed = {"protocol": "commons", "log": self.founding.origin, "task": self.task, "roles": roles}
+        if not self.public_keys:
+            return agreed
+        agreed |= self.meanings | {f"keys of {name}": line for name, line in self.public_keys.items()}
+        agreed["faulty trustees"] = str(self.founding.faulty)
+        for (
+            task
+        ) in self.founding.tasks:  # the log's name has a digest of all this, and a person wants to know what differs
+            agreed[f"functions of {task.name}"] = ", ".join(task.functions)
+            agreed[f"smallest batch of {task.name}"] = str(task.smallest_batch)
+            agreed[f"faulty aggregators of {task.name}"] = str(task.faulty)
+        return agreed
 
 
 class TrusteeSettings(CommonsSettings):
@@ -76,10 +95,12 @@ class ProviderSettings(CommonsSettings):
     Attributes:
         uses: how many aggregates each of its reports may enter.
         revokes_after: it revokes its policy once so many results were delivered. None stands for never.
+        listen: where a member that serves on listens. None stands for a provider that ends once it has reported.
     """
 
     uses: int
     revokes_after: int | None
+    listen: Address | None = None
 
 
 class ConsumerSettings(CommonsSettings):
@@ -94,6 +115,8 @@ class ConsumerSettings(CommonsSettings):
         revoker: the provider whose revocation it waits for, to ask once more. None stands for no second request.
         sums_patience_s: how long to wait for aggregators beyond those that suffice.
         privacy: what noisy results cost, in sentences. Without noise there are none.
+        authors: the keys of the providers whose reports count, in hex. None stands for all who have registered.
+        copy_to: the folder that a member copies the log to, and audits it there. None stands for no copy.
     """
 
     aggregators: tuple[Peer, ...]
@@ -104,6 +127,8 @@ class ConsumerSettings(CommonsSettings):
     revoker: str | None
     sums_patience_s: float
     privacy: tuple[str, ...]
+    authors: tuple[str, ...] | None = None
+    copy_to: Path | None = None
 
 
 class AuditorSettings(CommonsSettings):

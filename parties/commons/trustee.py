@@ -11,6 +11,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 
 from mpc.commons.attachments import AbsentAttachmentError
@@ -31,7 +32,7 @@ from parties.commons.key_making import Exchange, KeyBoard, keep_key, kept_key, m
 from parties.commons.reading import Submission
 from parties.commons.settings import SEED, TRUSTEE, TrusteeSettings
 from parties.commons.storage import open_log
-from parties.commons.ways import ways
+from parties.commons.ways import home, ways
 from parties.frame.errors import PartyError
 from parties.frame.lifetime import serving
 from parties.frame.private_files import write_private
@@ -44,34 +45,41 @@ _SAY_AGAIN_S = 5.0  # what is not in the log yet
 
 def trustee(party: Party[TrusteeSettings]) -> None:
     """Play a trustee."""
-    settings, progress, founding = party.settings, party.progress, party.settings.founding
-    keys = TrusteeKeys((party.folder / SEED).read_bytes())
-    kept = kept_key(party.folder)
-    role = TrusteeRole(
-        founding,
-        keys,
-        open_log(party.folder / "log", founding),
-        AttachmentFile(party.folder / "attachments"),
-        share=kept[1] if kept else None,
-    )
-    names = {bytes.fromhex(key): name for name, key in settings.consumers.items()}
-    answers = TrusteeDesk(founding, role, names, Fault(settings.fault))
-    board = KeyBoard(founding) if role.sequencer else None
-    questions = {**answers.questions, **(board.questions if board else {})}
-    with ways(party, TRUSTEE) as way, way.desk(settings.listen, questions) as desk, serving():
-        others = {line.peer.name: line for line in way.trustees}
-        if kept is None:
-            with progress.step("0", "make the trustees' key", awaits=list(others)):
-                exchange = board.answer if board else _asking(others[founding.trustees[0].name], settings)
-                kept = new_key(party.folder, role, exchange, settings.key_patience_s)
-        registration = Register(settings.name, Role.TRUSTEE, encode(kept[0]))
-        entry = sign_entry(keys.identity, founding.origin, registration)
-        duties = Duties(settings, answers, others, entry, progress.note)
-        while True:
-            desk.check()
-            if not duties.go_on():
-                with answers.changed:
-                    answers.changed.wait(_NAP_S)
+    settings, progress, founding, place = party.settings, party.progress, party.settings.founding, home(party)
+    with ways(party, TRUSTEE) as way:
+        way.stand_by()
+        keys = TrusteeKeys((place / SEED).read_bytes())
+        kept = kept_key(place)
+        role = TrusteeRole(
+            founding,
+            keys,
+            open_log(place / "log", founding),
+            AttachmentFile(place / "attachments"),
+            share=kept[1] if kept else None,
+        )
+        names = {bytes.fromhex(key): name for name, key in settings.consumers.items()}
+        answers = TrusteeDesk(founding, role, names, Fault(settings.fault))
+        board = KeyBoard(founding) if role.sequencer else None
+        questions = {**answers.questions, **(board.questions if board else {})}
+        with way.desk(settings.listen, questions) as desk, serving():
+            others = {line.peer.name: line for line in way.trustees}
+            if kept is None:
+                if (
+                    settings.home is not None
+                ):  # members start when they like, and a key without one is without it for good
+                    with progress.step("0", "wait for all other trustees", awaits=list(others)):
+                        way.until_all_are_there(way.trustees, desk.check)
+                with progress.step("0", "make the trustees' key", awaits=list(others)):
+                    exchange = board.answer if board else _asking(others[founding.trustees[0].name], settings)
+                    kept = new_key(place, role, exchange, settings.key_patience_s)
+            registration = Register(settings.name, Role.TRUSTEE, encode(kept[0]))
+            entry = sign_entry(keys.identity, founding.origin, registration)
+            duties = Duties(settings, answers, others, entry, progress.note)
+            while True:
+                desk.check()
+                if not duties.go_on():
+                    with answers.changed:
+                        answers.changed.wait(_NAP_S)
 
 
 def new_key(folder: Path, role: TrusteeRole, exchange: Exchange, patience_s: float) -> tuple[CommitteeKey, KeyShare]:
@@ -117,6 +125,7 @@ class Duties:
         self._settings, self._answers, self._others, self._note = settings, answers, others, note
         self._registration = registration
         self._said: dict[object, tuple[bytes, float]] = {}
+        self._handed: dict[object, Future[bytes]] = {}  # what the sequencer has not answered yet
         self._waiting: dict[tuple[bytes, Step], float] = {}  # since when aggregators could take a step
         self._hopeless: set[bytes] = set()  # the grants that have no verdict
         self._noted: set[str] = set()
@@ -142,7 +151,8 @@ class Duties:
             self._answers.submit(entry)
         else:
             first = self._settings.founding.trustees[0].name
-            self._others[first].ask("submit", encode(Submission(entry, ())))
+            if what not in self._handed or self._handed[what].done():  # a sequencer that is gone is not asked twice
+                self._handed[what] = self._others[first].ask("submit", encode(Submission(entry, ())))
 
     def _open_grants(self) -> list[bytes]:
         """Return the grants without a verdict, once all that this trustee has signed is certified."""

@@ -1,17 +1,26 @@
-"""A party's connections: a line to every trustee but itself, and a desk where others ask it."""
+"""A party's connections: a line to every trustee but itself, and a desk where others ask it.
+
+A member of a federation keeps its connections for months. So whenever its list of revoked certificates is another, it
+breaks all of them. Whoever may still come connects anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from mpc.commons.following import Follower
+from mpc.errors import MpcError, ProtocolError
 from parties.commons.answering import Desk, Question
-from parties.commons.asking import Line
+from parties.commons.asking import Line, gather
 from parties.commons.reading import LogReader
-from parties.commons.settings import TRUSTEE, CommonsSettings
+from parties.commons.settings import EVERYBODY, TRUSTEE, CommonsSettings
 from parties.frame.connections import Connections
 from parties.frame.process import Party
 from parties.frame.progress import Progress
@@ -20,7 +29,15 @@ from parties.frame.settings import Address, Peer
 LAST_STEP = "8"
 """Under which all messages are counted. A party asks others in several steps at once."""
 
+_LOOK_S = 1.0  # between two looks at the list of revoked certificates
+_AGAIN_S = 1.0  # before somebody who was not there is asked again
+
 Settings = TypeVar("Settings", bound=CommonsSettings)
+
+
+def home(party: Party[Settings]) -> Path:
+    """Return the folder with a party's keys, and with all that it must have again when it starts again."""
+    return party.settings.home or party.folder
 
 
 @dataclass(frozen=True)
@@ -54,6 +71,73 @@ class Ways:
                 moved = {"sent": sent, "received": received}
                 self.progress.event("step_finished", step=LAST_STEP, title="messages", peer=line.peer.name, **moved)
 
+    def break_all(self) -> None:
+        """Break all connections. Both sides connect anew when they have something to ask."""
+        for line in list(self._lines):
+            line.break_off()
+        for desk in list(self._desks):
+            desk.break_off()
+
+    def stand_by(self) -> None:
+        """At a member that serves, wait until the process before this one has ended. Elsewhere there is none.
+
+        So no two processes have one log, and one that was killed has another in its place at once.
+        """
+        if self.settings.place is not None:
+            self.connections.await_turn()
+            self.progress.admitted(self.settings.name, self.settings.session)
+
+    def until_all_are_there(self, lines: Sequence[Line], check: Callable[[], None]) -> None:
+        """Wait for all of these parties, without a deadline. Each new reason why one is not there is noted.
+
+        Args:
+            check: is called again and again, and raises to end the wait.
+
+        Raises:
+            ProtocolError: one of them was configured otherwise, which does not pass by itself.
+        """
+        missing = {line.peer.name: line for line in lines}
+        pending: dict[str, Future[bytes]] = {}
+        not_before = dict.fromkeys(missing, 0.0)
+        said = set[str]()
+        while missing:
+            for name, line in missing.items():
+                if name not in pending and time.monotonic() >= not_before[name]:
+                    pending[name] = line.ask("here")
+            if pending:
+                wait(pending.values(), timeout=_AGAIN_S / 2, return_when=FIRST_COMPLETED)
+            else:
+                time.sleep(_AGAIN_S / 10)
+            check()
+            for name, answer in [(name, one) for name, one in pending.items() if one.done()]:
+                del pending[name]
+                try:
+                    answer.result()
+                    del missing[name]
+                except ProtocolError:
+                    raise
+                except (MpcError, CancelledError) as error:
+                    not_before[name] = time.monotonic() + _AGAIN_S
+                    if (sentence := f"{name} is not there yet: {error}") not in said:
+                        said.add(sentence)
+                        self.progress.note(sentence)
+
+    def absent(self, lines: Sequence[Line], within_s: float, grace_s: float, least: int) -> dict[str, str]:
+        """Return those of these parties that are not there, each with the sentence that says why.
+
+        Args:
+            within_s: how long to wait for `least` of them.
+            grace_s: how much longer to wait for the others then.
+        """
+        there = list[str]()
+        return gather(
+            {line.peer.name: line.ask("here") for line in lines},
+            within_s,
+            take=lambda name, _: there.append(name),
+            enough=lambda: len(there) >= least,
+            grace_s=grace_s,
+        )
+
     def reader(self, log: Follower) -> LogReader:
         """Return what follows the log and writes to it."""
         return LogReader(log, self.trustees, self.settings.log_deadline_s)
@@ -74,7 +158,7 @@ class Ways:
             self.connections,
             listener,
             roles,
-            questions,
+            {**questions, "here": Question(EVERYBODY, lambda _, __: b"")},
             settings.run_deadline_s,
             settings.message_deadline_s,
             progress.note,
@@ -98,10 +182,35 @@ def ways(party: Party[Settings], role: str) -> Iterator[Ways]:
             if peer.name != settings.name
         )
         all_lines = [*lines]
+        over = threading.Event()
         try:
             made = Ways(settings, progress, connections, lines, all_lines)
+            if settings.credentials is not None:
+                revoked = settings.credentials / "revoked.pem"
+                threading.Thread(target=_watch, args=(revoked, made, over), name="revoked", daemon=True).start()
             yield made
             made.report()
         finally:
+            over.set()
             for line in all_lines:
                 line.close()
+
+
+def _watch(revoked: Path, way: Ways, over: threading.Event) -> None:
+    """Break all connections whenever the list of revoked certificates is another."""
+    seen = _mark(revoked)
+    while not over.wait(_LOOK_S):
+        found = _mark(revoked)
+        if found != seen:
+            seen = found
+            way.progress.note("the list of revoked certificates is another, so all connections are made anew")
+            way.break_all()
+
+
+def _mark(path: Path) -> tuple[int, int, int]:
+    """Return what tells a file from the one that replaces it. A file that is not there has a mark of its own."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return 0, 0, 0
+    return status.st_ino, status.st_mtime_ns, status.st_size

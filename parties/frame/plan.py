@@ -286,6 +286,8 @@ class Command:
         Options: its own flags, declared like those of `RunnableProtocol.Config`.
         group: what commands like it are for, such as `look at runs`. The help lists them together.
         alone: whether its word alone calls it, whatever the protocol, because it reads no configuration.
+        of_member: whether it is one member's of a federation. Its options then have `member` and `member_role`, which
+            the launcher gives where `--dir` or `--name` say whose it is.
 
     `run` and `Options` may be given as `module:name`, and are imported when the command is asked for.
     """
@@ -295,6 +297,7 @@ class Command:
     Options: type[BaseModel] | str = NoOptions
     group: str = ""
     alone: bool = False
+    of_member: bool = False
 
     @property
     def function(self) -> Callable[[Any, Path, Any], Summary | int]:

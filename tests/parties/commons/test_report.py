@@ -42,6 +42,13 @@ def test_results_refusals_and_all_who_lied_are_shown() -> None:
     assert [row[0] for row in timeline.rows] == ["7", "8"]  # registrations are left out
 
 
+def test_who_was_not_there_when_a_member_asked_is_shown() -> None:
+    asked = {"answers": [answer(clinics.SUM, {"sum": 1})], "privacy": (), "absent": {"trustee-3": "no answer"}}
+    audited = {"folder": "logs/run/log", "size": 9, "certified": 9, "events": EVENTS}
+    (warning,) = summary([asked, audited]).warnings
+    assert warning == "trustee-3 was not there, so that the asking went on without it (no answer)."
+
+
 def test_a_singular_regression_and_noise_below_zero_are_shown_as_they_are() -> None:
     noisy = f"{clinics.HISTOGRAM}{clinics.NOISE}5"
     found = shown(

@@ -1,0 +1,64 @@
+"""What a member of a federation keeps of its own: a trustee's log, and how much a provider has reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mpc.commons.encoding import decode
+from mpc.commons.replica import Accepted, Certified
+from mpc.errors import ProtocolError
+from parties.commons.reporting import KEPT, WISH, KeptReports
+from parties.commons.storage import FOUNDING, JOURNAL, LogError, read_founding, read_line
+from parties.frame.charts import Measure
+from parties.frame.errors import PartyError
+from parties.frame.plan import Summary
+
+
+def kept_view(files: Path) -> Summary:
+    """Return what a member keeps, in a few lines. Raises `PartyError` where it cannot be read."""
+    lines = list[tuple[str, str]]()
+    for folder in _logs(files):
+        entries, certificates = _counted(folder)
+        lines.append(("log", f"{read_founding(folder).origin}, {entries} entries under {certificates} certificates"))
+        lines.append(("to verify it", f"capc audit {folder}"))
+    for path in sorted((files / "durable").glob(f"*/{KEPT}")):
+        try:
+            count = len(decode(KeptReports, path.read_bytes()).entries)
+        except (OSError, ProtocolError) as error:
+            raise PartyError(f"{path}: expected what was reported, found what cannot be read ({error})") from error
+        withdrawn = ", and its policy is revoked as soon as the service runs" if (path.parent / WISH).exists() else ""
+        lines.append(("reported", f"{count} records{withdrawn}"))
+    return Summary(tuple(lines) or (("log", f"none kept in {files / 'durable'}"),))
+
+
+def kept_measures(files: Path) -> list[Measure]:
+    """Return the length of a trustee's log in bytes, to watch."""
+    about = "Bytes of the log's journal on this trustee's disk."
+    return [Measure("log_bytes", about, _size(folder), grows=True) for folder in _logs(files)]
+
+
+def _logs(files: Path) -> Iterator[Path]:
+    for path in sorted((files / "durable").glob(f"*/log/{FOUNDING}")):
+        yield path.parent
+
+
+def _size(folder: Path) -> int:
+    try:
+        return (folder / JOURNAL).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _counted(folder: Path) -> tuple[int, int]:
+    """Return how many entries and certificates a log's whole lines hold. They are not verified."""
+    try:
+        data = (folder / JOURNAL).read_bytes()
+    except FileNotFoundError:
+        return 0, 0
+    except OSError as error:
+        raise LogError(f"cannot read {folder / JOURNAL}: {error.strerror}") from error
+    whole = data.rpartition(b"\n")[0].split(b"\n") if b"\n" in data else []
+    records = [read_line(number, line) for number, line in enumerate(whole, 1)]
+    entries = sum(len(one.entries) for one in records if isinstance(one, Accepted))
+    return entries, sum(isinstance(one, Certified) for one in records)

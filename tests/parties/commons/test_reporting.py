@@ -1,0 +1,79 @@
+"""What a provider has reported stays what it is, and a consumer counts no report of a stranger."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from parties.commons.commands import withdraw
+from parties.commons.config import CommonsConfig
+from parties.commons.consumer import Asking
+from parties.commons.options import MemberOptions
+from parties.commons.own_log import kept_measures, kept_view
+from parties.commons.reporting import KEPT, WISH, KeptReports, keep_reports, kept_reports
+from parties.commons.settings import ConsumerSettings
+from parties.frame.errors import ConfigError, PartyError
+from tests.mpc.commons.prepared import prepared
+
+KEPT_REPORTS = KeptReports(b"policy", hashlib.sha256(b"[1]").digest(), (b"entry",), (b"sealed",))
+
+
+def test_what_was_reported_is_read_again_and_other_records_or_rules_are_refused(tmp_path: Path) -> None:
+    assert kept_reports(tmp_path, b"policy", b"[1]") is None
+    keep_reports(tmp_path, KEPT_REPORTS)
+    assert kept_reports(tmp_path, b"policy", b"[1]") == KEPT_REPORTS
+    with pytest.raises(PartyError, match="expected the 1 records that were reported before, found others"):
+        kept_reports(tmp_path, b"policy", b"[2]")
+    with pytest.raises(PartyError, match="expected the uses and consumers of the policy"):
+        kept_reports(tmp_path, b"another", b"[1]")
+    (tmp_path / KEPT).write_bytes(b"what")
+    with pytest.raises(PartyError, match="expected what was reported, found what cannot be read"):
+        kept_reports(tmp_path, b"policy", b"[1]")
+
+
+def test_only_a_provider_that_has_reported_withdraws(tmp_path: Path) -> None:
+    config, folder = CommonsConfig(), tmp_path / "durable" / "clinic-0"
+    folder.mkdir(parents=True)
+    mine = MemberOptions(member="clinic-0", member_role="provider")
+    with pytest.raises(ConfigError, match=r"expected reports of clinic-0 in .*, found none"):
+        withdraw(config, tmp_path, mine)
+    keep_reports(folder, KEPT_REPORTS)
+    assert kept_view(tmp_path).lines == (("reported", "1 records"),)
+    assert kept_measures(tmp_path) == []
+    with pytest.raises(ConfigError, match="expected a member"):
+        withdraw(config, tmp_path, MemberOptions())
+    with pytest.raises(ConfigError, match="expected a provider, found clinic-0, which is a trustee"):
+        withdraw(config, tmp_path, MemberOptions(member="clinic-0", member_role="trustee"))
+    assert not (folder / WISH).exists()
+    withdraw(config, tmp_path, mine)
+    assert (folder / WISH).exists()
+    assert "is revoked as soon as" in kept_view(tmp_path).lines[0][1]
+
+
+def test_reports_of_strangers_are_in_no_range() -> None:
+    log = prepared().cast.consumer.log
+    task = log.state.founding.tasks[0].name
+    every = log.state.of_task[task]
+    authors = [log.state.reports[one].author for one in every]
+    stranger = authors[0]
+    notes = list[str]()
+    role: Any = SimpleNamespace(log=log)
+    reader: Any = SimpleNamespace(state=log.state)
+    progress: Any = SimpleNamespace(note=notes.append)
+    for known in (
+        None,
+        tuple({one.hex() for one in authors}),
+        tuple({one.hex() for one in authors if one != stranger}),
+    ):
+        settings = ConsumerSettings.model_construct(task=task, authors=known)
+        ranges = Asking(settings, role, reader, [], progress)._ranges()
+        named = [one for one in every if any(two.first <= one < two.end for two in ranges)]
+        leaves_out = known is not None and stranger.hex() not in known
+        assert named == [
+            one for one, author in zip(every, authors, strict=True) if author != stranger or not leaves_out
+        ]
+    assert notes == [f"leaves out {authors.count(stranger)} reports whose authors are no providers of the federation"]
