@@ -28,11 +28,11 @@ from parties.commons.agreeing import TrusteeDesk
 from parties.commons.asking import Line
 from parties.commons.faults import Fault
 from parties.commons.keeping import AttachmentFile
-from parties.commons.key_making import Exchange, KeyBoard, keep_key, kept_key, make_key
+from parties.commons.key_making import BEGIN, Exchange, KeyBoard, keep_key, kept_key, make_key
 from parties.commons.reading import Submission
 from parties.commons.settings import SEED, TRUSTEE, TrusteeSettings
 from parties.commons.storage import open_log
-from parties.commons.ways import home, ways
+from parties.commons.ways import Ways, home, ways
 from parties.frame.errors import PartyError
 from parties.frame.lifetime import serving
 from parties.frame.private_files import write_private
@@ -59,16 +59,15 @@ def trustee(party: Party[TrusteeSettings]) -> None:
         )
         names = {bytes.fromhex(key): name for name, key in settings.consumers.items()}
         answers = TrusteeDesk(founding, role, names, Fault(settings.fault))
-        board = KeyBoard(founding) if role.sequencer else None
+        board = KeyBoard(founding, made=kept is not None) if role.sequencer else None
         questions = {**answers.questions, **(board.questions if board else {})}
         with way.desk(settings.listen, questions) as desk, serving():
             others = {line.peer.name: line for line in way.trustees}
             if kept is None:
-                if (
-                    settings.home is not None
-                ):  # members start when they like, and a key without one is without it for good
+                never_began(place, role.name)
+                if settings.home is not None:
                     with progress.step("0", "wait for all other trustees", awaits=list(others)):
-                        way.until_all_are_there(way.trustees, desk.check)
+                        await_all(way, board, desk.check)
                 with progress.step("0", "make the trustees' key", awaits=list(others)):
                     exchange = board.answer if board else _asking(others[founding.trustees[0].name], settings)
                     kept = new_key(place, role, exchange, settings.key_patience_s)
@@ -82,6 +81,32 @@ def trustee(party: Party[TrusteeSettings]) -> None:
                         answers.changed.wait(_NAP_S)
 
 
+def await_all(way: Ways, board: KeyBoard | None, check: Callable[[], None]) -> None:
+    """Wait until all trustees of a federation are there at the same time, without a deadline.
+
+    Args:
+        board: of the sequencer. All others wait until it has begun.
+        check: is called again and again, and raises to end the wait.
+
+    Raises:
+        ProtocolError: a trustee was configured otherwise, or the key was made without this one.
+    """
+    if board is None:
+        way.until_all_are_there(way.trustees[:1], check, lambda line: line.ask("ready"), BEGIN)
+        return
+    way.until_all_are_there(way.trustees, check)
+    board.await_all(check, way.progress.note)
+
+
+def never_began(folder: Path, name: str) -> None:
+    """Raise `PartyError` where an earlier start of a trustee has begun to make the key, and has none."""
+    if (folder / BEGAN).exists():
+        raise PartyError(
+            f"expected the trustees' key of an earlier start of {name} in {folder}, found that it ended before it "
+            "had the key: it cannot take part in that key any more"
+        )
+
+
 def new_key(folder: Path, role: TrusteeRole, exchange: Exchange, patience_s: float) -> tuple[CommitteeKey, KeyShare]:
     """Return the key that this trustee makes with the others, and its share of it, once both are on its disk.
 
@@ -92,11 +117,7 @@ def new_key(folder: Path, role: TrusteeRole, exchange: Exchange, patience_s: flo
         PartyError: an earlier start has begun and has no key, or the session failed or has left this trustee without a
             share.
     """
-    if (folder / BEGAN).exists():
-        raise PartyError(
-            f"expected the trustees' key of an earlier start of {role.name} in {folder}, found that it ended before it "
-            "had the key: it cannot take part in that key any more"
-        )
+    never_began(folder, role.name)
     write_private(folder / BEGAN, b"")
     kept = make_key(role, exchange, patience_s)
     keep_key(folder, *kept)

@@ -14,9 +14,11 @@ import yaml
 
 from mpc.commons.identities import Identity
 from parties.commons.config import CommonsConfig
+from parties.commons.key_making import KEPT as KEY
 from parties.commons.own_keys import WORDS, make_keys, own_keys
 from parties.commons.protocol import PROTOCOL
 from parties.commons.settings import AGGREGATOR, MEASUREMENTS, POINT, SEED, TRUSTEE
+from parties.commons.trustee import BEGAN
 from parties.frame.certificates import pem
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
@@ -105,6 +107,25 @@ def test_who_is_killed_is_named_and_gone_on_without_and_takes_part_again(tmp_pat
         result = here.result(here.start_asking("institute"))
         assert list(values(result).values()) == [COUNTS]
         assert result["reports"][0]["absent"] == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_trustee_that_was_there_before_the_last_one_came_is_waited_for_and_no_key_is_begun(tmp_path: Path) -> None:
+    trustees = [name for name, role in ROLES.items() if role == "trustee"]
+    with federation(tmp_path, connect_deadline_s=15.0) as (here, _):
+        here.serve("trustee-0", "trustee-1", "trustee-2")
+        for name in ("trustee-1", "trustee-2"):
+            here.until(lambda name=name: here.said(name, "wait for all other trustees"), f"{name} waits")
+        here.until(lambda: here.said("trustee-0", "trustee-3 is not there yet"), "trustee-0 waits for the last one")
+        here.end("trustee-1", signal.SIGKILL)
+        here.until(lambda: not here.processes("trustee-1"), "its processes end")
+        here.serve("trustee-3")
+        here.until(lambda: here.said("trustee-0", "not begun, as these are not there: trustee-1"), "it is missing")
+        assert not [name for name in trustees if (here.durable(name) / BEGAN).exists()]
+        here.serve("trustee-1")
+        for name in trustees:
+            here.until(lambda name=name: (here.durable(name) / KEY).exists(), f"{name} has its part of the key")
 
 
 @pytest.mark.slow
