@@ -46,7 +46,8 @@ def open_own_log(
         key, share = kept
         if key.session != KeySetup.of(founding).session:
             raise PartyError(f"expected in {folder / KEY} the key of the log {founding.origin}, found another's")
-        if share.trustee != place or encodings(key.part(place)) != (share.secret.times_generator().encode(),):
+        public = share.secret.times_generator().encode()
+        if share.trustee != place or encodings(key.part(place)) != (public,):
             raise PartyError(f"expected in {folder / KEY} the part of trustee {place}, found another one")
     return open_log(folder / "log", founding), kept
 

@@ -20,7 +20,7 @@ from mpc.commons.prio import MeasurementError
 from mpc.commons.roles.provider import DataProvider
 from parties.commons.asking import gather
 from parties.commons.faults import Fault
-from parties.commons.reporting import WISH, KeptReports, keep_reports, kept_reports
+from parties.commons.reporting import KEPT, WISH, KeptReports, keep_reports, kept_reports
 from parties.commons.settings import MEASUREMENTS, PROVIDER, SEED, ProviderSettings
 from parties.commons.ways import Ways, home, ways
 from parties.frame.errors import PartyError
@@ -68,7 +68,7 @@ class Providing:
         with self._progress.step("0", "register, and wait for the trustees' key", awaits=awaits):
             if settings.home is not None:  # trustees start when they like, and one that starts again has been here
                 reader.until(lambda state: state.trustees_key or None, "a key of a quorum of trustees", math.inf)
-                reader.catch_up()
+                reader.catch_up(settings.founding.faulty + 1)
             reader.write([(role.register(), None)], "the registration")
             reader.until(lambda state: state.trustees_key or None, "a key of a quorum of trustees")
         with self._progress.step("1", "set a policy and report", awaits=awaits):
@@ -76,12 +76,25 @@ class Providing:
             rules = Rules(task_of(reader.state, settings.task).functions, consumers, 1, settings.uses, FOREVER)
             self._policy = role.policy(settings.task, rules)
             kept = kept_reports(self._home, self._policy, self._measurements)
+            if kept is None:
+                self._check_unreported()
             reader.write([(self._policy, None)], "the policy")
             if kept is None:
                 kept = self._sealed()
                 keep_reports(self._home, kept)
             reader.write(list(zip(kept.entries, kept.sealed, strict=True)), "the reports")
         self._progress.advance(len(kept.entries), len(kept.entries), "reports")
+
+    def _check_unreported(self) -> None:
+        """Raise `PartyError` where this provider has reported before, and its disk does not know that."""
+        state, name = self.reader.state, self._settings.name
+        author = self._role.identity.key
+        found = [one for one in state.of_task[self._settings.task] if state.reports[one].author == author]
+        if found:
+            raise PartyError(
+                f"expected in {self._home / KEPT} the {len(found)} records that {name} has in the log, the first in "
+                f"entry {found[0]}, found none: they would count twice. Restore the file, or withdraw"
+            )
 
     def _sealed(self) -> KeptReports:
         """Return the reports of all records. Raises `PartyError` for a record that does not fit the task."""

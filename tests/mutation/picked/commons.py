@@ -145,10 +145,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "parties/commons/own_log.py": [
         ("        if missing := [name for name in (FOUNDING, JOURNAL)", "        if missing := [name for name in ()"),
         ("        if key.session != KeySetup.of(founding).session:", "        if False:"),
-        (
-            "        if share.trustee != place or encodings(key.part(place)) != (share.secret.times_generator().encode(),)",
-            "        if False",
-        ),
+        ("        if share.trustee != place or encodings(key.part(place)) != (public,):", "        if False:"),
     ],
     "parties/commons/trustee.py": [
         ("    if role.state.trustees_key:", "    if False:"),
@@ -158,6 +155,13 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("    if own != line:", "    if False:"),
         ("            if key in owner:", "            if False:"),
         ("    if WORDS.get(word) != role:", "    if False:"),
+    ],
+    "parties/commons/provider.py": [
+        ("                self._check_unreported()\n", "                pass\n"),
+        ("catch_up(settings.founding.faulty + 1)", "catch_up(1)"),
+    ],
+    "parties/commons/reading.py": [
+        ("                if len(shown) >= of:\n", "                if True:\n"),
     ],
     "parties/commons/reporting.py": [
         ("    if kept.measurements != hashlib.sha256(measurements).digest():", "    if False:"),
