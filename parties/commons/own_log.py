@@ -17,7 +17,7 @@ from mpc.commons.replica import Accepted, Certified
 from mpc.errors import ProtocolError
 from parties.commons.key_making import KEPT as KEY
 from parties.commons.key_making import kept_key
-from parties.commons.reporting import KEPT, WISH, KeptReports
+from parties.commons.reporting import KEPT, WISH, KeptReports, withdrawn_by
 from parties.commons.storage import FOUNDING, JOURNAL, LogError, LogFolder, open_log, read_founding, read_line
 from parties.frame.charts import Measure
 from parties.frame.errors import PartyError
@@ -59,13 +59,8 @@ def kept_view(files: Path) -> Summary:
         entries, certificates = _counted(folder)
         lines.append(("log", f"{read_founding(folder).origin}, {entries} entries under {certificates} certificates"))
         lines.append(("to verify it", f"capc audit {folder}"))
-    for path in sorted((files / "durable").glob(f"*/{KEPT}")):
-        try:
-            count = len(decode(KeptReports, path.read_bytes()).entries)
-        except (OSError, ProtocolError) as error:
-            raise PartyError(f"{path}: expected what was reported, found what cannot be read ({error})") from error
-        withdrawn = ", and its policy is revoked as soon as the service runs" if (path.parent / WISH).exists() else ""
-        lines.append(("reported", f"{count} records{withdrawn}"))
+    for folder in sorted({path.parent for name in (KEPT, WISH) for path in (files / "durable").glob(f"*/{name}")}):
+        lines.append(("reported", f"{_reported(folder)}{_withdrawn(folder)}"))
     return Summary(tuple(lines) or (("log", f"none kept in {files / 'durable'}"),))
 
 
@@ -73,6 +68,25 @@ def kept_measures(files: Path) -> list[Measure]:
     """Return the length of a trustee's log in bytes, to watch."""
     about = "Bytes of the log's journal on this trustee's disk."
     return [Measure("log_bytes", about, _size(folder), grows=True) for folder in _logs(files)]
+
+
+def _reported(folder: Path) -> str:
+    path = folder / KEPT
+    try:
+        return f"{len(decode(KeptReports, path.read_bytes()).entries)} records"
+    except FileNotFoundError:
+        return "nothing that is kept here"
+    except (OSError, ProtocolError) as error:
+        raise PartyError(f"{path}: expected what was reported, found what cannot be read ({error})") from error
+
+
+def _withdrawn(folder: Path) -> str:
+    entries = withdrawn_by(folder)
+    if entries is None:
+        return ""
+    if not entries:
+        return ", and its policy is revoked as soon as the service runs"
+    return f", and its policy is revoked by entry {' and '.join(map(str, entries))}"
 
 
 def _logs(files: Path) -> Iterator[Path]:

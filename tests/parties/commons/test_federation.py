@@ -17,6 +17,7 @@ from parties.commons.config import CommonsConfig
 from parties.commons.key_making import KEPT as KEY
 from parties.commons.own_keys import WORDS, make_keys, own_keys
 from parties.commons.protocol import PROTOCOL
+from parties.commons.reporting import wish_to_withdraw
 from parties.commons.settings import AGGREGATOR, MEASUREMENTS, POINT, SEED, TRUSTEE
 from parties.commons.trustee import BEGAN
 from parties.frame.certificates import pem
@@ -130,6 +131,22 @@ def test_a_trustee_that_was_there_before_the_last_one_came_is_waited_for_and_no_
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_a_provider_whose_records_have_changed_withdraws_all_the_same(tmp_path: Path) -> None:
+    trustees = [name for name, role in ROLES.items() if role == "trustee"]
+    with federation(tmp_path, **own_files(tmp_path)) as (here, _):
+        here.serve(*trustees, "clinic-2")
+        here.until(lambda: here.said("clinic-2", "4 of 4 reports"), "its reports are in the log")
+        here.end("clinic-2", signal.SIGTERM)
+        (tmp_path / "2.csv").write_text("age\nunknown\n")
+        assert command("withdraw", "--dir", str(here.folder("clinic-2"))).returncode == 0
+        here.serve("clinic-2")
+        here.until(lambda: here.said("clinic-2", "bars every grant behind it"), "it revokes its policy")
+        told = command("report", "--dir", str(here.folder("clinic-2"))).stdout
+        assert "4 records, and its policy is revoked by entry" in told
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_who_was_configured_otherwise_or_is_revoked_is_refused_by_name_on_both_sides(tmp_path: Path) -> None:
     with federation(tmp_path, connect_deadline_s=15.0) as (here, authority):
         here.serve("trustee-0")
@@ -180,6 +197,9 @@ def test_a_provider_reads_its_own_file_alone_and_all_compare_what_is_asked(tmp_p
     assert [list(row.values()) for row in measured] == [[0], [3], [3]]
     with pytest.raises(ConfigError, match=r"0\.csv"):
         PROTOCOL.member(config(), members, "clinic-0", "provider", run_of("clinic-0"))
+    wish_to_withdraw(tmp_path / "clinic-0" / "durable" / "clinic-0")  # who withdraws needs no records
+    PROTOCOL.member(config(), members, "clinic-0", "provider", run_of("clinic-0"))
+    PROTOCOL.reach(config(), members, "clinic-0", run_of("clinic-0").folders)
     agreed = [
         PROTOCOL.reach(one, members, "institute", run_of("institute").folders).agreed
         for one in (config(), config(questions=[age | {"outside": "drop"}]))

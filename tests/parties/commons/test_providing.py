@@ -16,9 +16,10 @@ from mpc.commons.encoding import decode
 from mpc.commons.entries import Entry
 from mpc.commons.following import Follower
 from mpc.commons.merkle import leaf_hash
+from parties.commons.own_log import kept_view
 from parties.commons.provider import Providing
 from parties.commons.reading import Follow, LogReader
-from parties.commons.reporting import KEPT
+from parties.commons.reporting import KEPT, WISH, wish_to_withdraw, withdrawn_by
 from parties.commons.settings import MEASUREMENTS, ProviderSettings
 from parties.frame.errors import PartyError
 from tests.mpc.commons.prepared import ROWS, fresh, prepared
@@ -28,6 +29,7 @@ class Logged:
     """A provider before a log in memory, which takes what the provider writes."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.run = fresh()
         self.role = self.run.cast.providers[0]
@@ -81,7 +83,9 @@ class Logged:
 
 def test_a_provider_that_has_lost_what_it_reported_does_not_report_twice(tmp_path: Path) -> None:
     one = Logged(tmp_path)
-    one.providing().report()
+    first = one.providing()
+    first.await_key()
+    first.report()
     reported = one.state.of_task["task"]
     assert len(reported) == 2
     assert one.caught_up == [one.run.cast.founding.faulty + 1]
@@ -95,6 +99,37 @@ def test_a_provider_that_has_lost_what_it_reported_does_not_report_twice(tmp_pat
         one.providing().report()
     assert "the policy" not in one.written
     assert "the reports" not in one.written
+
+
+def test_a_provider_withdraws_without_its_records_and_without_what_it_kept(tmp_path: Path) -> None:
+    one, own = Logged(tmp_path / "durable" / "clinic"), tmp_path / "durable" / "clinic"
+    wish_to_withdraw(own)
+    one.providing().withdraw()
+    assert one.notes == [f"the log has no policy to revoke. As long as {own / WISH} is there, nothing is reported"]
+    assert withdrawn_by(own) == ()
+    one.providing().report()
+    assert "2 records, and its policy is revoked as soon as the service runs" in kept_view(tmp_path).lines[0]
+    for name in (KEPT, MEASUREMENTS):
+        (own / name).unlink()
+    one.written.clear()
+    again = one.providing()
+    again.withdraw()
+    (policy,) = [leaf for leaf, held in one.state.policies.items() if held.policy.owner == one.role.identity.key]
+    entry = one.state.revoked[policy]
+    assert one.written == ["the revocation"]
+    assert one.notes[1:] == [f"entry {entry} revokes the policy, and bars every grant behind it"]
+    assert withdrawn_by(own) == (entry,)
+    assert kept_view(tmp_path).lines == (
+        ("reported", f"nothing that is kept here, and its policy is revoked by entry {entry}"),
+    )
+    again.withdraw()
+    one.providing().withdraw()
+    wish_to_withdraw(own)
+    assert one.written == ["the revocation"]
+    assert withdrawn_by(own) == (entry,)
+    (own / WISH).write_text("some")
+    with pytest.raises(PartyError, match="expected entries of a log, found what cannot be read"):
+        kept_view(tmp_path)
 
 
 class Shows:
