@@ -14,13 +14,13 @@ from parties.commons.options import AuditOptions, MemberOptions
 from parties.commons.own_keys import WORDS, make_keys
 from parties.commons.questions import Question
 from parties.commons.report import in_words
-from parties.commons.reporting import KEPT, WISH
+from parties.commons.reporting import KEPT, wish_to_withdraw, withdrawn_by
 from parties.commons.results import in_the_clear
-from parties.commons.settings import PROVIDER
+from parties.commons.settings import PROVIDER, SEED
 from parties.commons.storage import LogError
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Summary
-from parties.frame.private_files import make_private_folder, write_private
+from parties.frame.private_files import make_private_folder
 
 
 def audit_log(_: CommonsConfig, __: Path, options: AuditOptions) -> Summary:
@@ -76,15 +76,18 @@ def withdraw(_: CommonsConfig, files: Path, options: MemberOptions) -> Summary:
     """Let a provider's service revoke its policy.
 
     Raises:
-        ConfigError: it is no provider, or has reported nothing.
+        ConfigError: it is no provider, or has neither reported nor a key by which it could have.
     """
     name, role = options.whose("withdraw")
     folder = files / "durable" / name
     if WORDS[role] != PROVIDER:
         raise ConfigError(f"withdraw: expected a provider, found {name}, which is a {role}.")
-    if not (folder / KEPT).exists():
-        raise ConfigError(f"withdraw: expected reports of {name} in {folder}, found none.")
-    write_private(folder / WISH, b"")
+    if not (folder / KEPT).exists() and not (folder / SEED).exists():  # reports may be lost, and stand in the log
+        raise ConfigError(f"withdraw: expected reports or keys of {name} in {folder}, found none.")
+    wish_to_withdraw(folder)
+    if entries := withdrawn_by(folder):
+        where = " and ".join(map(str, entries))
+        return Summary((), lead=f"The policy of {name} is revoked already, by entry {where} of the log.")
     return Summary(
         (),
         lead=f"The service of {name} revokes its policy as soon as it runs, and says so in its log. Results that were "

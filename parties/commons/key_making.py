@@ -13,6 +13,17 @@ The list takes a trustee's own signed messages alone, and two of a kind at most:
 stories. So whatever a trustee sends takes no place from others. A list that a faulty sequencer fills or keeps back ends
 with the deadline of each trustee.
 
+Trustees of a federation start when they like, and a key without one of them is without it for good. So they begin once
+all of them are there, and there at the same time:
+
+    trustee                                sequencer
+    --  ready  --------------------------> twice within one round each, while all others say so, too
+    <--  nothing yet  -------------------
+    --  ready  -------------------------->
+    <--  begin  --------------------------  once it has begun itself
+
+A trustee that was seen before and is away when the last one comes is waited for again. Nobody has begun then.
+
 What a trustee has of the key is on its disk before it registers the key.
 """
 
@@ -42,7 +53,10 @@ MOST_MESSAGES = 1 << 12
 MOST_EACH = 2  # of one trustee and kind, or phase that it closes
 NEWS_BYTES = 1 << 20  # of messages, after which no further one goes into an answer
 MOST_TURN_BYTES = 1 << 22  # of what a trustee says at once
+BEGIN = b"begin"
 _WAIT_MS = 250
+_ROUND_S = 10.0  # in which all other trustees say that they are ready
+_ROUNDS = 2  # one after the other, the last of which takes no longer than one answer of each
 _PATIENCES = 4 * Phase.RECOVER  # in which a key is made, or never: trustees may come late, and computing takes time
 _MESSAGE = Blob(MOST_BODY_BYTES + 256)
 
@@ -78,24 +92,84 @@ class KeptKey(Record):
 
 
 class KeyBoard:
-    """The sequencer's list of all messages of one key session."""
+    """The sequencer's list of all messages of one key session, and where trustees say that they are ready for it.
 
-    def __init__(self, founding: Founding) -> None:
+    Args:
+        made: whether the sequencer has the key of an earlier start. Nobody is ready for another one then.
+    """
+
+    def __init__(self, founding: Founding, *, made: bool = False) -> None:
         self._setup = KeySetup.of(founding)
         self._places = {one.name: place for place, one in enumerate(founding.trustees)}
         self._messages: list[bytes] = []
         self._known: set[bytes] = set()
         self._said: Counter[tuple[int, int, int]] = Counter()  # by sender, kind and closed phase
         self._changed = threading.Condition()
+        self._made, self._begun = made, False
+        self._ready: set[str] = set()  # who has said so in this round
 
     @property
     def questions(self) -> dict[str, Question]:
         """What trustees may ask."""
-        return {"key": Question((TRUSTEE,), lambda peer, body: self._answer(self._places[peer], body), MOST_TURN_BYTES)}
+        return {
+            "key": Question((TRUSTEE,), lambda peer, body: self._answer(self._places[peer], body), MOST_TURN_BYTES),
+            "ready": Question((TRUSTEE,), lambda peer, _: self._take_ready(peer), 0),
+        }
 
     def answer(self, body: bytes) -> bytes:
-        """Answer the sequencer itself, see :func:`make_key`."""
+        """Answer the sequencer itself, see :func:`make_key`. With its first question the session has begun."""
+        with self._changed:
+            self._begun = True
+            self._changed.notify_all()
         return self._answer(0, body)
+
+    def await_all(self, check: Callable[[], None], note: Callable[[str], None], within_s: float = _ROUND_S) -> None:
+        """Wait until all other trustees are ready at the same time, without a deadline. At the sequencer.
+
+        Args:
+            check: is called again and again, and raises to end the wait.
+            note: gets a sentence whenever others are missing than before.
+            within_s: how long a round may last.
+        """
+        whole, said = 0, ""
+        while whole < _ROUNDS:
+            missing = self._missing(check, within_s)
+            whole = 0 if missing else whole + 1
+            sentence = f"the trustees' key is not begun, as these are not there: {', '.join(missing)}"
+            if missing and sentence != said:
+                said = sentence
+                note(sentence)
+
+    def _missing(self, check: Callable[[], None], within_s: float) -> list[str]:
+        """Return which trustees have not said within a new round that they are ready."""
+        others = [name for name, place in self._places.items() if place != 0]
+        with self._changed:
+            self._ready.clear()
+        expires = time.monotonic() + within_s
+        while True:
+            check()
+            with self._changed:
+                missing = [name for name in others if name not in self._ready]
+                if not missing or time.monotonic() > expires:
+                    return missing
+                self._changed.wait(_WAIT_MS / 1e3)
+
+    def _take_ready(self, peer: str) -> bytes:
+        """Take that a trustee is ready, and return whether the session has begun, after a moment if it has not.
+
+        Raises:
+            ProtocolError: the key was made in an earlier start of the sequencer.
+        """
+        if self._made:
+            raise ProtocolError(
+                f"expected {peer} with its part of the trustees' key, which was made before, found it without: it "
+                "restores what its disk had, or counts as lost"
+            )
+        with self._changed:
+            self._ready.add(peer)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._begun, _WAIT_MS / 1e3)
+            return BEGIN if self._begun else b""
 
     def _answer(self, place: int, body: bytes) -> bytes:
         """Take what a trustee says, and return what it has not heard, after a moment if there is nothing yet.

@@ -27,6 +27,7 @@ from parties.commons.planning import (
     shared_settings,
     write_measurements,
 )
+from parties.commons.reporting import withdrawn_by
 from parties.commons.settings import (
     AGGREGATOR,
     CONSUMER,
@@ -88,14 +89,14 @@ def check_federation(config: CommonsConfig, federation: Federation) -> None:
 
 
 def member(config: CommonsConfig, federation: Federation, name: str, role: str, run: Run) -> Plan:
-    """Return the plan of one member's one process, after writing a provider's own measurements.
+    """Return the plan of one member's one process, after writing a provider's own measurements unless it has withdrawn.
 
     Raises:
         ConfigError: a key is missing or another than the member's own, or the provider's records do not fit.
     """
     settings = _settings(config, federation, name, run)
     notes = (f"the log is {settings.founding.origin}, which all members should compare", *notes_of(config))
-    if WORDS[role] == PROVIDER:
+    if WORDS[role] == PROVIDER and withdrawn_by(run.folders.durable(name)) is None:
         measured = measurements_of(config, name)
         write_measurements(config, run.folders.party(name), measured.rows)
         notes = (*notes, *measured.notes)
@@ -114,7 +115,7 @@ def reach(config: CommonsConfig, federation: Federation, name: str, folders: Run
     """Return the services that a member connects to, and what it says of itself. Its own records are read."""
     settings = _settings(config, federation, name, Run(folders, session="", start_port=0))
     role = settings.roles[name]
-    if role == PROVIDER:
+    if role == PROVIDER and withdrawn_by(folders.durable(name)) is None:
         measurements_of(config, name)
     peers = [(one, TRUSTEE) for one in settings.trustees if one.name != name]
     if isinstance(settings, ConsumerSettings):

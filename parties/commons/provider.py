@@ -20,7 +20,7 @@ from mpc.commons.prio import MeasurementError
 from mpc.commons.roles.provider import DataProvider
 from parties.commons.asking import gather
 from parties.commons.faults import Fault
-from parties.commons.reporting import WISH, KeptReports, keep_reports, kept_reports
+from parties.commons.reporting import KEPT, WISH, KeptReports, keep_reports, kept_reports, mark_withdrawn, withdrawn_by
 from parties.commons.settings import MEASUREMENTS, PROVIDER, SEED, ProviderSettings
 from parties.commons.ways import Ways, home, ways
 from parties.frame.errors import PartyError
@@ -44,12 +44,14 @@ def provider(party: Party[ProviderSettings]) -> None:
             return
         with way.desk(settings.listen, {}) as desk, serving():
             way.until_all_are_there(way.trustees[:1], desk.check)
-            providing.report()
+            providing.await_key()
+            if withdrawn_by(place) is None:
+                providing.report()
             while True:
                 desk.check()
+                if withdrawn_by(place) is not None:
+                    providing.withdraw()
                 providing.reader.advance()
-                if (place / WISH).exists() and not providing.has_revoked:
-                    providing.revoke()
 
 
 class Providing:
@@ -58,17 +60,22 @@ class Providing:
     def __init__(self, party: Party[ProviderSettings], way: Ways, role: DataProvider) -> None:
         self.reader = way.reader(role.log)
         self._settings, self._progress, self._role = party.settings, party.progress, role
-        self._home, self._measurements = home(party), (party.folder / MEASUREMENTS).read_bytes()
-        self._policy = b""
+        self._home, self._folder = home(party), party.folder
+        self._policy = self._measurements = b""
+        self._found_none = False
+
+    def await_key(self) -> None:
+        """Wait until members that start when they like have made the trustees' key, and see what the log has."""
+        with self._progress.step("0", "wait for the trustees' key", awaits=[self._settings.trustees[0].name]):
+            self.reader.until(lambda state: state.trustees_key or None, "a key of a quorum of trustees", math.inf)
+            self.reader.catch_up(self._settings.founding.faulty + 1)
 
     def report(self) -> None:
         """Register, set the policy, and report each record once."""
         settings, role, reader = self._settings, self._role, self.reader
+        self._measurements = (self._folder / MEASUREMENTS).read_bytes()
         awaits = [settings.trustees[0].name]
         with self._progress.step("0", "register, and wait for the trustees' key", awaits=awaits):
-            if settings.home is not None:  # trustees start when they like, and one that starts again has been here
-                reader.until(lambda state: state.trustees_key or None, "a key of a quorum of trustees", math.inf)
-                reader.catch_up()
             reader.write([(role.register(), None)], "the registration")
             reader.until(lambda state: state.trustees_key or None, "a key of a quorum of trustees")
         with self._progress.step("1", "set a policy and report", awaits=awaits):
@@ -76,12 +83,25 @@ class Providing:
             rules = Rules(task_of(reader.state, settings.task).functions, consumers, 1, settings.uses, FOREVER)
             self._policy = role.policy(settings.task, rules)
             kept = kept_reports(self._home, self._policy, self._measurements)
+            if kept is None:
+                self._check_unreported()
             reader.write([(self._policy, None)], "the policy")
             if kept is None:
                 kept = self._sealed()
                 keep_reports(self._home, kept)
             reader.write(list(zip(kept.entries, kept.sealed, strict=True)), "the reports")
         self._progress.advance(len(kept.entries), len(kept.entries), "reports")
+
+    def _check_unreported(self) -> None:
+        """Raise `PartyError` where this provider has reported before, and its disk does not know that."""
+        state, name = self.reader.state, self._settings.name
+        author = self._role.identity.key
+        found = [one for one in state.of_task[self._settings.task] if state.reports[one].author == author]
+        if found:
+            raise PartyError(
+                f"expected in {self._home / KEPT} the {len(found)} records that {name} has in the log, the first in "
+                f"entry {found[0]}, found none: they would count twice. Restore the file, or withdraw"
+            )
 
     def _sealed(self) -> KeptReports:
         """Return the reports of all records. Raises `PartyError` for a record that does not fit the task."""
@@ -103,23 +123,32 @@ class Providing:
             "7", "wait for the results and revoke the policy", awaits=list(self._settings.consumers)
         ):
             self.reader.until(lambda state: len(state.deliveries) >= results or None, f"{results} delivered results")
-            self._revoke()
+            self._revoke(leaf_hash(self._policy))
 
-    @property
-    def has_revoked(self) -> bool:
-        """Whether the log has the revocation."""
-        return leaf_hash(self._policy) in self.reader.state.revoked
+    def withdraw(self) -> None:
+        """Revoke all policies of this provider that the log has, and write down in which entries that is.
 
-    def revoke(self) -> None:
-        """Revoke the policy."""
-        with self._progress.step("7", "revoke the policy", awaits=[self._settings.trustees[0].name]):
-            self._revoke()
-        index = self.reader.state.revoked[leaf_hash(self._policy)]
-        self._progress.note(f"entry {index} revokes the policy, and bars every grant behind it")
+        It needs neither the records nor what was kept of them.
+        """
+        owner = self._role.identity.key
+        own = [leaf for leaf, held in self.reader.state.policies.items() if held.policy.owner == owner]
+        for leaf in [one for one in own if one not in self.reader.state.revoked]:
+            with self._progress.step("7", "revoke the policy", awaits=[self._settings.trustees[0].name]):
+                self._revoke(leaf)
+            self._progress.note(
+                f"entry {self.reader.state.revoked[leaf]} revokes the policy, and bars every grant behind it"
+            )
+        if own:
+            mark_withdrawn(self._home, sorted(self.reader.state.revoked[leaf] for leaf in own))
+        elif not self._found_none:
+            self._found_none = True
+            self._progress.note(
+                f"the log has no policy to revoke. As long as {self._home / WISH} is there, nothing is reported"
+            )
 
-    def _revoke(self) -> None:
-        """Hand the revocation to every trustee, and see it logged."""
-        revocation = self._role.revoke(leaf_hash(self._policy))
+    def _revoke(self, policy: bytes) -> None:
+        """Hand the revocation of a policy to every trustee, and see it logged."""
+        revocation = self._role.revoke(policy)
         answers = {line.peer.name: line.ask("hand-in", revocation) for line in self.reader.lines}
         missing = gather(answers, self._settings.message_deadline_s, take=lambda name, answer: None)
         for name, why in missing.items():

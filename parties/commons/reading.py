@@ -155,20 +155,28 @@ class LogReader:
             self._turn()
         return False
 
-    def catch_up(self) -> None:
+    def catch_up(self, of: int = 1) -> None:
         """Take in what is certified now, so that nothing is handed in that has long been logged.
 
+        Args:
+            of: how many trustees must have nothing more to show. With t + 1 of them, one is honest.
+
         Raises:
-            PartyError: no trustee has answered for as long as the log may stand still.
+            PartyError: fewer trustees have answered for as long as the log may stand still.
         """
         expires = time.monotonic() + self._deadline_s
+        shown = set[str]()
         while True:
-            turns = self._turns
+            turns, name = self._turns, self.lines[self._current].peer.name
             if not self.advance(wait_ms=0) and self._turns == turns:
-                return
+                shown.add(name)
+                if len(shown) >= of:
+                    return
+                self._turn()
             if time.monotonic() > expires:
+                why = f" ({self._why})" if self._why else ""
                 raise PartyError(
-                    f"expected a trustee to show the log within {self._deadline_s:g} s, found none ({self._why})"
+                    f"expected {of} trustees to show the log within {self._deadline_s:g} s, found {len(shown)}{why}"
                 )
 
     def fetch(self, wants: Callable[[], Sequence[bytes]], attachments: Attachments) -> None:

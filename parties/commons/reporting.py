@@ -2,11 +2,15 @@
 
 A provider that starts again hands in the same entries again, and the log takes each once. So no record is reported
 twice, also where the provider was killed while it reported.
+
+Its owner withdraws by a file. As long as that is there, the provider reports nothing and reads no records. Once the log
+has the revocation, the file says in which entry.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +23,7 @@ from parties.frame.private_files import write_private
 
 KEPT = "reports"
 WISH = "withdraw"
-"""The file, empty, by which a provider's owner says that it revokes its policy."""
+"""The file by which a provider's owner says that it revokes its policy. It is empty until the log has that."""
 
 _MOST_REPORTS = 1 << 20
 
@@ -46,6 +50,32 @@ class KeptReports(Record):
 
     def __repr__(self) -> str:
         return f"KeptReports({len(self.entries)})"
+
+
+def wish_to_withdraw(folder: Path) -> None:
+    """Write down that a provider withdraws. What is known of that already stays."""
+    if not (folder / WISH).exists():
+        write_private(folder / WISH, b"")
+
+
+def mark_withdrawn(folder: Path, entries: Sequence[int]) -> None:
+    """Write down which entries revoke a provider's policies."""
+    if withdrawn_by(folder) != tuple(entries):
+        write_private(folder / WISH, " ".join(map(str, entries)).encode())
+
+
+def withdrawn_by(folder: Path) -> tuple[int, ...] | None:
+    """Return which entries revoke a provider's policies, none where the log has them not yet, or None without a wish.
+
+    Raises:
+        PartyError: the file cannot be read.
+    """
+    try:
+        return tuple(map(int, (folder / WISH).read_text().split()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise PartyError(f"{folder / WISH}: expected entries of a log, found what cannot be read ({error})") from error
 
 
 def keep_reports(folder: Path, reports: KeptReports) -> None:

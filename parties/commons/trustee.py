@@ -18,6 +18,7 @@ from mpc.commons.attachments import AbsentAttachmentError
 from mpc.commons.committee import CommitteeKey, KeyShare
 from mpc.commons.encoding import encode
 from mpc.commons.entries import Register, Role, Step, sign_entry
+from mpc.commons.following import Follower
 from mpc.commons.functions import noise_of
 from mpc.commons.identities import TrusteeKeys
 from mpc.commons.prio import TooManyLiesError
@@ -28,11 +29,11 @@ from parties.commons.agreeing import TrusteeDesk
 from parties.commons.asking import Line
 from parties.commons.faults import Fault
 from parties.commons.keeping import AttachmentFile
-from parties.commons.key_making import Exchange, KeyBoard, keep_key, kept_key, make_key
+from parties.commons.key_making import BEGIN, KEPT, Exchange, KeyBoard, keep_key, make_key
+from parties.commons.own_log import open_own_log
 from parties.commons.reading import Submission
 from parties.commons.settings import SEED, TRUSTEE, TrusteeSettings
-from parties.commons.storage import open_log
-from parties.commons.ways import home, ways
+from parties.commons.ways import Ways, home, ways
 from parties.frame.errors import PartyError
 from parties.frame.lifetime import serving
 from parties.frame.private_files import write_private
@@ -49,26 +50,20 @@ def trustee(party: Party[TrusteeSettings]) -> None:
     with ways(party, TRUSTEE) as way:
         way.stand_by()
         keys = TrusteeKeys((place / SEED).read_bytes())
-        kept = kept_key(place)
-        role = TrusteeRole(
-            founding,
-            keys,
-            open_log(place / "log", founding),
-            AttachmentFile(place / "attachments"),
-            share=kept[1] if kept else None,
-        )
+        log, kept = open_own_log(place, founding, [one.name for one in founding.trustees].index(settings.name))
+        attachments = AttachmentFile(place / "attachments")
+        role = TrusteeRole(founding, keys, log, attachments, share=kept[1] if kept else None)
         names = {bytes.fromhex(key): name for name, key in settings.consumers.items()}
         answers = TrusteeDesk(founding, role, names, Fault(settings.fault), settings.names)
-        board = KeyBoard(founding) if role.sequencer else None
+        board = KeyBoard(founding, made=kept is not None) if role.sequencer else None
         questions = {**answers.questions, **(board.questions if board else {})}
         with way.desk(settings.listen, questions) as desk, serving():
             others = {line.peer.name: line for line in way.trustees}
             if kept is None:
-                if (
-                    settings.home is not None
-                ):  # members start when they like, and a key without one is without it for good
+                never_began(place, role)
+                if settings.home is not None:
                     with progress.step("0", "wait for all other trustees", awaits=list(others)):
-                        way.until_all_are_there(way.trustees, desk.check)
+                        await_all(way, board, desk.check)
                 with progress.step("0", "make the trustees' key", awaits=list(others)):
                     exchange = board.answer if board else _asking(others[founding.trustees[0].name], settings)
                     kept = new_key(place, role, exchange, settings.key_patience_s)
@@ -82,6 +77,45 @@ def trustee(party: Party[TrusteeSettings]) -> None:
                         answers.changed.wait(_NAP_S)
 
 
+def await_all(way: Ways, board: KeyBoard | None, check: Callable[[], None]) -> None:
+    """Wait until all trustees of a federation are there at the same time, without a deadline.
+
+    Args:
+        board: of the sequencer. All others wait until it has begun.
+        check: is called again and again, and raises to end the wait.
+
+    Raises:
+        ProtocolError: a trustee was configured otherwise, or the key was made without this one.
+        PartyError: others have a log that this one has lost.
+    """
+    if board is None:
+        way.until_all_are_there(way.trustees[:1], check)
+    else:
+        way.until_all_are_there(way.trustees, check)
+    found = Follower(way.settings.founding)
+    way.reader(found).catch_up()
+    if found.size:
+        raise PartyError(
+            f"expected the log and the key of {way.settings.name} on its disk, found none, and {found.size} certified "
+            "entries of this log at others: what it has signed cannot be told anew"
+        )
+    if board is None:
+        way.until_all_are_there(way.trustees[:1], check, lambda line: line.ask("ready"), BEGIN)
+    else:
+        board.await_all(check, way.progress.note)
+
+
+def never_began(folder: Path, role: TrusteeRole) -> None:
+    """Raise `PartyError` where a trustee's log has a key or an earlier start has begun to make it, and it has none."""
+    if role.state.trustees_key:
+        raise PartyError(f"expected the part of {role.name} in {folder / KEPT} of the key that its log has, found none")
+    if (folder / BEGAN).exists():
+        raise PartyError(
+            f"expected the trustees' key of an earlier start of {role.name} in {folder}, found that it ended before it "
+            "had the key: it cannot take part in that key any more"
+        )
+
+
 def new_key(folder: Path, role: TrusteeRole, exchange: Exchange, patience_s: float) -> tuple[CommitteeKey, KeyShare]:
     """Return the key that this trustee makes with the others, and its share of it, once both are on its disk.
 
@@ -92,11 +126,7 @@ def new_key(folder: Path, role: TrusteeRole, exchange: Exchange, patience_s: flo
         PartyError: an earlier start has begun and has no key, or the session failed or has left this trustee without a
             share.
     """
-    if (folder / BEGAN).exists():
-        raise PartyError(
-            f"expected the trustees' key of an earlier start of {role.name} in {folder}, found that it ended before it "
-            "had the key: it cannot take part in that key any more"
-        )
+    never_began(folder, role)
     write_private(folder / BEGAN, b"")
     kept = make_key(role, exchange, patience_s)
     keep_key(folder, *kept)

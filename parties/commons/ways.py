@@ -33,6 +33,11 @@ _LOOK_S = 1.0  # between two looks at the list of revoked certificates
 _AGAIN_S = 1.0  # before somebody who was not there is asked again
 
 Settings = TypeVar("Settings", bound=CommonsSettings)
+Ask = Callable[[Line], "Future[bytes]"]
+
+
+def _is_there(line: Line) -> Future[bytes]:
+    return line.ask("here")
 
 
 def home(party: Party[Settings]) -> Path:
@@ -87,14 +92,18 @@ class Ways:
             self.connections.await_turn()
             self.progress.admitted(self.settings.name, self.settings.session)
 
-    def until_all_are_there(self, lines: Sequence[Line], check: Callable[[], None]) -> None:
-        """Wait for all of these parties, without a deadline. Each new reason why one is not there is noted.
+    def until_all_are_there(
+        self, lines: Sequence[Line], check: Callable[[], None], ask: Ask = _is_there, expected: bytes = b""
+    ) -> None:
+        """Wait until each of these parties was there once, without a deadline. Each new reason why not is noted.
 
         Args:
             check: is called again and again, and raises to end the wait.
+            ask: asks one of them.
+            expected: their answer. Whoever gives another one is asked again.
 
         Raises:
-            ProtocolError: one of them was configured otherwise, which does not pass by itself.
+            ProtocolError: one of them was configured otherwise, or refuses, which does not pass by itself.
         """
         missing = {line.peer.name: line for line in lines}
         pending: dict[str, Future[bytes]] = {}
@@ -103,7 +112,7 @@ class Ways:
         while missing:
             for name, line in missing.items():
                 if name not in pending and time.monotonic() >= not_before[name]:
-                    pending[name] = line.ask("here")
+                    pending[name] = ask(line)
             if pending:
                 wait(pending.values(), timeout=_AGAIN_S / 2, return_when=FIRST_COMPLETED)
             else:
@@ -112,8 +121,8 @@ class Ways:
             for name, answer in [(name, one) for name, one in pending.items() if one.done()]:
                 del pending[name]
                 try:
-                    answer.result()
-                    del missing[name]
+                    if answer.result() == expected:
+                        del missing[name]
                 except ProtocolError:
                     raise
                 except (MpcError, CancelledError) as error:

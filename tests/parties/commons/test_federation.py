@@ -14,9 +14,12 @@ import yaml
 
 from mpc.commons.identities import Identity
 from parties.commons.config import CommonsConfig
+from parties.commons.key_making import KEPT as KEY
 from parties.commons.own_keys import WORDS, make_keys, own_keys
 from parties.commons.protocol import PROTOCOL
+from parties.commons.reporting import wish_to_withdraw
 from parties.commons.settings import AGGREGATOR, MEASUREMENTS, POINT, SEED, TRUSTEE
+from parties.commons.trustee import BEGAN
 from parties.frame.certificates import pem
 from parties.frame.errors import ConfigError
 from parties.frame.members import Federation
@@ -110,6 +113,41 @@ def test_who_is_killed_is_named_and_gone_on_without_and_takes_part_again(tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_a_trustee_that_was_there_before_the_last_one_came_is_waited_for_and_no_key_is_begun(tmp_path: Path) -> None:
+    trustees = [name for name, role in ROLES.items() if role == "trustee"]
+    with federation(tmp_path, connect_deadline_s=15.0) as (here, _):
+        here.serve("trustee-0", "trustee-1", "trustee-2")
+        for name in ("trustee-1", "trustee-2"):
+            here.until(lambda name=name: here.said(name, "wait for all other trustees"), f"{name} waits")
+        here.until(lambda: here.said("trustee-0", "trustee-3 is not there yet"), "trustee-0 waits for the last one")
+        here.end("trustee-1", signal.SIGKILL)
+        here.until(lambda: not here.processes("trustee-1"), "its processes end")
+        here.serve("trustee-3")
+        here.until(lambda: here.said("trustee-0", "not begun, as these are not there: trustee-1"), "it is missing")
+        assert not [name for name in trustees if (here.durable(name) / BEGAN).exists()]
+        here.serve("trustee-1")
+        for name in trustees:
+            here.until(lambda name=name: (here.durable(name) / KEY).exists(), f"{name} has its part of the key")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_provider_whose_records_have_changed_withdraws_all_the_same(tmp_path: Path) -> None:
+    trustees = [name for name, role in ROLES.items() if role == "trustee"]
+    with federation(tmp_path, **own_files(tmp_path)) as (here, _):
+        here.serve(*trustees, "clinic-2")
+        here.until(lambda: here.said("clinic-2", "4 of 4 reports"), "its reports are in the log")
+        here.end("clinic-2", signal.SIGTERM)
+        (tmp_path / "2.csv").write_text("age\nunknown\n")
+        assert command("withdraw", "--dir", str(here.folder("clinic-2"))).returncode == 0
+        here.serve("clinic-2")
+        here.until(lambda: here.said("clinic-2", "bars every grant behind it"), "it revokes its policy")
+        told = command("report", "--dir", str(here.folder("clinic-2"))).stdout
+        assert "4 records, and its policy is revoked by entry" in told
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_who_was_configured_otherwise_or_is_revoked_is_refused_by_name_on_both_sides(tmp_path: Path) -> None:
     with federation(tmp_path, connect_deadline_s=15.0) as (here, authority):
         here.serve("trustee-0")
@@ -160,6 +198,9 @@ def test_a_provider_reads_its_own_file_alone_and_all_compare_what_is_asked(tmp_p
     assert [list(row.values()) for row in measured] == [[0], [3], [3]]
     with pytest.raises(ConfigError, match=r"0\.csv"):
         PROTOCOL.member(config(), members, "clinic-0", "provider", run_of("clinic-0"))
+    wish_to_withdraw(tmp_path / "clinic-0" / "durable" / "clinic-0")  # who withdraws needs no records
+    PROTOCOL.member(config(), members, "clinic-0", "provider", run_of("clinic-0"))
+    PROTOCOL.reach(config(), members, "clinic-0", run_of("clinic-0").folders)
     agreed = [
         PROTOCOL.reach(one, members, "institute", run_of("institute").folders).agreed
         for one in (config(), config(questions=[age | {"outside": "drop"}]))

@@ -11,7 +11,16 @@ from parties.commons.commands import withdraw
 from parties.commons.config import CommonsConfig
 from parties.commons.options import MemberOptions
 from parties.commons.own_log import kept_measures, kept_view
-from parties.commons.reporting import KEPT, WISH, KeptReports, keep_reports, kept_reports
+from parties.commons.reporting import (
+    KEPT,
+    WISH,
+    KeptReports,
+    keep_reports,
+    kept_reports,
+    mark_withdrawn,
+    withdrawn_by,
+)
+from parties.commons.settings import SEED
 from parties.frame.errors import ConfigError, PartyError
 
 KEPT_REPORTS = KeptReports(b"policy", hashlib.sha256(b"[1]").digest(), (b"entry",), (b"sealed",))
@@ -34,7 +43,7 @@ def test_only_a_provider_that_has_reported_withdraws(tmp_path: Path) -> None:
     config, folder = CommonsConfig(), tmp_path / "durable" / "clinic-0"
     folder.mkdir(parents=True)
     mine = MemberOptions(member="clinic-0", member_role="provider")
-    with pytest.raises(ConfigError, match=r"expected reports of clinic-0 in .*, found none"):
+    with pytest.raises(ConfigError, match=r"expected reports or keys of clinic-0 in .*, found none"):
         withdraw(config, tmp_path, mine)
     keep_reports(folder, KEPT_REPORTS)
     assert kept_view(tmp_path).lines == (("reported", "1 records"),)
@@ -44,6 +53,17 @@ def test_only_a_provider_that_has_reported_withdraws(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a provider, found clinic-0, which is a trustee"):
         withdraw(config, tmp_path, MemberOptions(member="clinic-0", member_role="trustee"))
     assert not (folder / WISH).exists()
-    withdraw(config, tmp_path, mine)
+    assert "revokes its policy as soon as it runs" in str(withdraw(config, tmp_path, mine).lead)
     assert (folder / WISH).exists()
     assert "is revoked as soon as" in kept_view(tmp_path).lines[0][1]
+    mark_withdrawn(folder, [15])
+    assert "is revoked already, by entry 15" in str(withdraw(config, tmp_path, mine).lead)
+    assert withdrawn_by(folder) == (15,)
+
+
+def test_a_provider_that_has_its_keys_alone_withdraws_what_the_log_has(tmp_path: Path) -> None:
+    folder = tmp_path / "durable" / "clinic-0"
+    folder.mkdir(parents=True)
+    (folder / SEED).write_bytes(bytes(32))
+    withdraw(CommonsConfig(), tmp_path, MemberOptions(member="clinic-0", member_role="provider"))
+    assert withdrawn_by(folder) == ()
