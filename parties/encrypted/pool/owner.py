@@ -23,6 +23,7 @@ from mpc.encrypted.threshold.session import JointKey
 from mpc.errors import CheatingError
 from parties.encrypted.features import extracted
 from parties.encrypted.joint_answers import JointAnswers
+from parties.encrypted.kept import read_agreed
 from parties.encrypted.keys import SIGNING, new_seed
 from parties.encrypted.model import LinearModel
 from parties.encrypted.pool.logistic import LogisticOwner
@@ -77,7 +78,7 @@ def owner(party: Party[PoolOwnerSettings]) -> None:
     settings, progress, joint = party.settings, party.progress, party.settings.joint
     job = joint.job
     table, test = (at_home(settings, party.folder, name) for name in (RECORDS, TEST))
-    kept = LinearModel.read(party.folder / KEPT)
+    kept = read_agreed(party.folder / KEPT, settings.preparation)
     signing = Ed25519PrivateKey.from_private_bytes((party.folder / SIGNING).read_bytes())
     side = _side(settings, kept, table)
     began = perf_counter()
