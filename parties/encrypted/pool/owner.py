@@ -58,10 +58,11 @@ def at_home(settings: PoolOwnerSettings, folder: Path, name: str) -> LabelledTab
     if not settings.extractor:
         return table
     extractor = Extractor.read(folder / EXTRACTOR)
-    if extractor.digest != settings.extractor:
+    found = extractor.digest_for(table.features.shape[1:])
+    if found != settings.extractor:
         raise DataError(
             f"{folder / EXTRACTOR}: expected the extractor {settings.extractor[:16]} that all owners use, found "
-            f"{extractor.digest[:16]}"
+            f"{found[:16]}: another one, or for images of another layout"
         )
     return extracted(table, extractor)
 

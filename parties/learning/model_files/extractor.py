@@ -70,6 +70,17 @@ class Extractor:
             digest.update(len(part).to_bytes(8, "little") + part)
         return digest.hexdigest()
 
+    def digest_for(self, shape: tuple[int, ...]) -> str:
+        """Return the digest of these layers on records that come in a shape, in hex.
+
+        Layers that take rows fit images of any layout, whose values come in another order then. So the layout is a
+        part of the digest. Rows, and images as the layers take them, have the layers' own digest.
+        """
+        shown = (1, *shape) if len(shape) == 2 else shape
+        if len(self.shape) > 1 or len(shape) == 1:
+            return self.digest
+        return hashlib.sha256(f"capc extractor of rows\0{self.digest} {list(shown)}".encode()).hexdigest()
+
     def apply(self, records: Floats) -> Floats:
         """Return the features ``(n, outputs)`` of records ``(n, *shape)``, in floats of 64 bits.
 

@@ -75,7 +75,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("        if table.extractor != self.extractor:", "        if False:"),
     ],
     "parties/encrypted/pool/owner.py": [
-        ("    if extractor.digest != settings.extractor:", "    if False:"),
+        ("    if found != settings.extractor:", "    if False:"),
     ],
     "parties/learning/model_files/extractor.py": [
         ("        if not finite.all():", "        if False:"),

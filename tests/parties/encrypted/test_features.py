@@ -23,6 +23,7 @@ from parties.encrypted.options import (
     PoolOptions,
     TrainOptions,
 )
+from parties.encrypted.preparation import Preparation
 from parties.encrypted.records import LabelledTable, read_records
 from parties.frame.errors import PartyError
 from parties.learning.model_files.choices import ExtractorFile
@@ -208,6 +209,30 @@ def test_another_extractor_is_refused(owners: Path, tmp_path: Path, change: dict
     with pytest.raises(PartyError, match=sentence):
         encrypt(owners, "bea", tmp_path, **change)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_of_images_of_another_layout_do_not_meet(tmp_path: Path) -> None:
+    """Layers that take rows fit channels first and channels last, whose values come in another order."""
+    draw = np.random.default_rng(2)
+    write_layers(tmp_path / "rows.npz", [Linear(draw.normal(size=(4, 48)), np.zeros(4)), ReLU()], (48,))
+    first, classes = draw.normal(size=(60, 3, 4, 4)), np.arange(60) % 2
+    shapes = {"first": first, "last": first.transpose(0, 2, 3, 1), "flat": first.reshape(60, 48)}
+    for name, images in shapes.items():
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / "x.npz", X=images, y=classes)
+    net = ExtractorFile(file=tmp_path / "rows.npz")
+    made = {name: features_of(read(tmp_path / name), net) for name in shapes}
+    np.testing.assert_array_equal(made["first"].table.features, made["flat"].table.features)
+    assert len({one.table.extractor for one in made.values()}) == 3
+    assert made["last"].table.extractor[:16] in made["last"].line
+    extractor = made["flat"].extractor
+    assert made["flat"].table.extractor == extractor.digest
+    assert extractor.digest_for((8, 6)) == extractor.digest_for((1, 8, 6)) != extractor.digest_for((6, 8))
+    kept = Preparation.of(made["first"].table.features, None, None, 4.0, extractor=made["first"].table.extractor)
+    kept.prepare(made["first"].table)
+    for other in ("last", "flat"):
+        with pytest.raises(DataError, match=r"expected features of the extractor .*the shape of records as they come"):
+            kept.prepare(made[other].table)
 
 
 def test_records_as_they_are_do_not_meet_features(owners: Path, tmp_path: Path) -> None:
