@@ -163,6 +163,17 @@ def test_a_last_layer_is_that_of_all_owners_features(owners: Path, tmp_path: Pat
         "features_path": owners,
         "features_layers": 6,
     }
+    np.savez(tmp_path / "classes.npz", X=np.zeros((4, 8, 8)), y=np.arange(4) % 2)
+    np.savez(tmp_path / "wide.npz", X=np.zeros((6, 9, 9)), y=np.arange(6) % 3)
+    for change, sentence in (
+        ({"features_layers": 5}, r"test: expected features of the extractor .*, found features of the extractor"),
+        ({"test": tmp_path / "classes.npz"}, "test: expected records with the classes 0, 1, 2, found 0, 1"),
+        ({"test": tmp_path / "wide.npz"}, "test: expected features of the extractor"),
+    ):
+        with pytest.raises(PartyError, match=sentence):
+            commands.decrypt_model(None, tmp_path, DecryptModelOptions(**(asked | change)))
+        assert not (tmp_path / "m.npz").exists()  # nothing is released for records that it is not measured on
+        assert not [*(owners / "ada/keys").glob("*.released")]
     shown = dict(commands.decrypt_model(None, tmp_path, DecryptModelOptions(**asked)).lines)
     head = LinearModel.read(tmp_path / "m.npz")
     extractor = Extractor.read(owners / "net.npz")
@@ -180,8 +191,6 @@ def test_a_last_layer_is_that_of_all_owners_features(owners: Path, tmp_path: Pat
     assert shown["accuracy on the test"] == f"{accuracy:.4f}"
     assert accuracy > 0.85
 
-    with pytest.raises(DataError, match=r"expected features of the extractor .*, found features of the extractor"):
-        commands.decrypt_model(None, tmp_path, DecryptModelOptions(**(asked | {"features_layers": 5})))
     encrypt_model = EncryptModelOptions(model=tmp_path / "m.npz", output=tmp_path / "s.enc", keys_dir=tmp_path / "k")
     with pytest.raises(DataError, match="expected a model of records as they are, found a last layer on features"):
         commands.encrypt_model(None, tmp_path, encrypt_model)
