@@ -31,7 +31,7 @@ from parties.encrypted.options import (
 )
 from parties.encrypted.records import LabelledTable, read_records
 from parties.encrypted.ridge_commands import check_flags, encrypt_moments, seen_of_moments
-from parties.encrypted.words import PRIVATE_WARNING, in_a_sentence, megabytes
+from parties.encrypted.words import PRIVATE_WARNING, digests_seen, in_a_sentence, megabytes
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Summary
 
@@ -117,7 +117,7 @@ def _seen(header: Header) -> str:
     return (
         f"at most {header.records} records of {header.features} numbers, both padded to powers of two, "
         f"{header.targets} target(s), {header.iterations} iterations of degree {header.degree} at rate "
-        f"{header.rate:g}, the key pair's id and the time, but no record and no label"
+        f"{header.rate:g}, the key pair's id, {digests_seen(header)} and the time, but no record and no label"
     )
 
 

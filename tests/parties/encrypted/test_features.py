@@ -109,6 +109,10 @@ def owners(top: Path) -> Path:
     assert shown["features"].endswith("6 of its 7 layers are used, from the first one")
     other = encrypt(top, "bea", top / "bea", features=top / "net.onnx")
     assert other["features"] == shown["features"]
+    digest = shown["features"].removeprefix("12 features of the extractor ").split(";")[0]
+    for one in (shown, other):
+        assert "a digest of how features are prepared, which tells nothing of it" in one["a trainer sees"]
+        assert f"the extractor's digest {digest}, which tells who knows the extractor" in one["a trainer sees"]
     return top
 
 
@@ -275,7 +279,9 @@ def test_one_owners_last_layer_is_verified(top: Path, tmp_path: Path) -> None:
     encrypted = EncryptDatasetOptions(
         dataset=tmp_path / "x.npz", output=tmp_path / "x.enc", keys_dir=tmp_path / "keys", iterations=1, **made
     )
-    commands.encrypt_dataset(None, tmp_path, encrypted)
+    shown = dict(commands.encrypt_dataset(None, tmp_path, encrypted).lines)
+    assert "the extractor's digest " in shown["a trainer sees"]
+    assert "a digest of how features are prepared" in shown["a trainer sees"]
     train = TrainOptions(
         encrypted_data=tmp_path / "x.enc",
         public_key=tmp_path / "keys/public.key",
