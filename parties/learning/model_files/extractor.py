@@ -1,7 +1,8 @@
 """A public network, or its first layers, that turns each record into features for a last layer.
 
 Whoever trains a last layer on such features must use one extractor with all others. So it has a digest, over what the
-layers compute and the shape of the records that they take, whatever file they came from.
+layers are, to the last number, and the shape of the records that they take. It is that of one file, or of the layers
+as NPZ. The same network from files of two kinds can have two: an ONNX export folds batch normalisation, for one.
 """
 
 from __future__ import annotations
