@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mpc.encrypted.programs.logistic import Logistic
 from parties.encrypted import owner, private_model, trainer
-from parties.encrypted.container import WORDS, FileError, Header, read_container, read_header
+from parties.encrypted.container import WORDS, Header, read_container, read_header
 from parties.encrypted.features import features_of
 from parties.encrypted.jobs import LOGISTIC, RIDGE
 from parties.encrypted.keys import PRIVATE, PUBLIC, read_passphrase
@@ -31,7 +31,7 @@ from parties.encrypted.options import (
 )
 from parties.encrypted.records import LabelledTable, read_records
 from parties.encrypted.ridge_commands import check_flags, encrypt_moments, seen_of_moments
-from parties.encrypted.words import PRIVATE_WARNING, in_a_sentence, megabytes
+from parties.encrypted.words import PRIVATE_WARNING, digests_seen, in_a_sentence, megabytes
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Summary
 
@@ -117,7 +117,7 @@ def _seen(header: Header) -> str:
     return (
         f"at most {header.records} records of {header.features} numbers, both padded to powers of two, "
         f"{header.targets} target(s), {header.iterations} iterations of degree {header.degree} at rate "
-        f"{header.rate:g}, the key pair's id and the time, but no record and no label"
+        f"{header.rate:g}, the key pair's id, {digests_seen(header)} and the time, but no record and no label"
     )
 
 
@@ -224,6 +224,7 @@ def decrypt_model(_: object, __: Path, options: DecryptModelOptions) -> Summary:
             records,
             read_passphrase(options.passphrase_file),
             options.signed_by,
+            test,
         )
         lines = [("trained by", made.header.fingerprint), ("model", str(options.output_model))]
         if made.bound is not None:
@@ -244,8 +245,6 @@ def _accuracies(model: LinearModel, records: LabelledTable | None, test: Labelle
     for name, table in (("accuracy on the records", records), ("accuracy on the test", test)):
         if table is None:
             continue
-        if table.classes != model.classes:
-            raise FileError(f"{name}: expected classes {', '.join(model.classes)}, found {', '.join(table.classes)}")
         found = f"{model.accuracy_on(table):.4f}"
         if beside is not None:
             found += f" (scikit-learn, in the clear: {beside.score(table.features, table.places):.4f})"

@@ -34,7 +34,7 @@ from parties.frame.errors import PartyError
 from parties.frame.private_files import write_private
 
 MAGIC = b"CAPCENC1"
-VERSION = 4
+VERSION = 5
 CHUNK_BYTES = 4 << 20
 MOST_HEADER_BYTES = 1 << 20
 _SIGNED = b"capc encrypted file\0"

@@ -25,7 +25,7 @@ class Features:
     @property
     def line(self) -> str:
         """All of it in one line."""
-        found = f"{self.extractor.outputs} features of the extractor {self.extractor.digest[:16]}"
+        found = f"{self.extractor.outputs} features of the extractor {self.table.extractor[:16]}"
         return "; ".join([found, *self.words])
 
 
@@ -39,4 +39,5 @@ def features_of(table: LabelledTable, file: ExtractorFile) -> Features:
 
 def extracted(table: LabelledTable, extractor: Extractor) -> LabelledTable:
     """Return the table with an extractor's features in place of its records. Raises `DataError`."""
-    return replace(table, features=extractor.apply(table.features), extractor=extractor.digest)
+    digest = extractor.digest_for(table.features.shape[1:])
+    return replace(table, features=extractor.apply(table.features), extractor=digest)

@@ -26,8 +26,8 @@ PREPARATION = "preparation.npz"
 _NONCE_BYTES = 32
 
 
-def pack_preparation(model: LinearModel, key_id: str) -> tuple[bytes, str]:
-    """Return the content of the file for a key pair, and its digest in hex."""
+def pack_preparation(model: LinearModel, key_id: str = "") -> tuple[bytes, str]:
+    """Return the content of the file for a key pair, or for one run of pooled training, and its digest in hex."""
     nonce = np.frombuffer(os.urandom(_NONCE_BYTES), np.uint8)
     content = model.to_bytes({"key_id": np.array(key_id), "nonce": nonce})
     return content, hashlib.sha256(content).hexdigest()
@@ -49,6 +49,24 @@ def read_preparation(path: Path, key_id: str, digest: str) -> LinearModel:
             f"{path}: expected the preparation of the key pair {key_id}, found none that can be read ({error.strerror})"
         ) from error
     return preparation_from(path, content, key_id, digest)
+
+
+def read_agreed(path: Path, digest: str) -> LinearModel:
+    """Read the preparation that all owners of a pooled training have agreed on.
+
+    Raises:
+        FileError: it is another one, or it was changed. DataError: it is no such file.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path}: expected a preparation, found none that can be read ({error.strerror})") from error
+    if (found := hashlib.sha256(content).hexdigest()) != digest:
+        raise FileError(
+            f"{path}: expected the preparation {digest[:16]} that all owners use, found {found[:16]}: it is that of "
+            "another run, or was changed"
+        )
+    return LinearModel.from_bytes(path, content)
 
 
 def preparation_from(path: Path, content: bytes, key_id: str, digest: str) -> LinearModel:

@@ -83,6 +83,16 @@ class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"KeyFile({self.key_id})"
 
 
+class _AnyKey(msgspec.Struct, frozen=True):
+    """As much of a private key's file as all releases have: the first ones had no job in it."""
+
+    kind: str
+    job: dict[str, object] = {}
+
+    def __repr__(self) -> str:
+        return "_AnyKey()"
+
+
 @dataclass(frozen=True, repr=False)
 class PrivateKey:
     """A seed, the job that it is for, and the id that goes with the seed."""
@@ -154,8 +164,18 @@ def read_private_key(path: Path, passphrase: str | None = None) -> PrivateKey:
         if len(seed) != SEED_BYTES:
             raise ValueError
     except ValueError:  # also of msgspec, and its message may hold a part of the key
-        raise KeyFileError(f"{path}: expected a private key, found another file") from None
+        other = "one of another release: use that release" if _of_another_release(content) else "another file"
+        raise KeyFileError(f"{path}: expected a private key, found {other}") from None
     return PrivateKey(seed, found.job, found.key_id)
+
+
+def _of_another_release(content: bytes) -> bool:
+    """Return whether a file is a private key whose job has other fields than this release's."""
+    try:
+        found = msgspec.json.decode(content, type=_AnyKey)
+    except ValueError:
+        return False
+    return found.kind == _KIND and found.job.keys() != {*KeyJob.__struct_fields__}
 
 
 def check_key_id(path: Path, key: PrivateKey, found: bytes) -> None:

@@ -62,6 +62,7 @@ from parties.encrypted.preparation import Preparation
 from parties.encrypted.private_model import decrypt_private_model
 from parties.encrypted.records import LabelledTable
 from parties.frame.private_files import write_private
+from parties.learning.records import DataError
 
 Floats = NDArray[np.float64]
 Tell = Callable[[str], None]
@@ -181,10 +182,12 @@ def decrypt_model(
     records: LabelledTable | None,
     passphrase: str | None,
     signed_by: str | None,
+    test: LabelledTable | None = None,
 ) -> DecryptedModel:
     """Decrypt a trained model of the key pair's own job and write it.
 
-    With `records` it is compared with the twin, which is then what is written.
+    With `records` it is compared with the twin, which is then what is written. Records that the model cannot be
+    measured on, these or those of `test`, are refused before anything is released.
 
     The release is written down before anything is decrypted, so that a key pair answers once.
 
@@ -197,6 +200,10 @@ def decrypt_model(
     key = read_private_key(private_path, passphrase)
     found = read_container(path, "model", signed_by)
     check_result(path, found.header, key)
+    for name, table in (("verify", records), ("test", test)):
+        if table is not None:
+            kept = read_preparation(private_path.with_name(PREPARATION), key.key_id, key.job.preparation)
+            _check_measured(name, table, kept)
     if key.job.algorithm == RIDGE:
         model, bound = decrypt_ridge(path, found, private_path, key, records)
         model.write(output)
@@ -239,12 +246,19 @@ def _check_shape(path: Path, job: Job, kept: LinearModel) -> None:
         )
 
 
-def _same_records(table: LabelledTable, kept: LinearModel) -> list[Floats]:
+def _check_measured(name: str, table: LabelledTable, kept: LinearModel) -> None:
+    """Refuse records that no accuracy can be measured on. Raises `FileError` and `DataError`."""
     if table.classes != kept.classes:
         raise FileError(
-            f"verify: expected the records that were encrypted, with classes {', '.join(kept.classes)}, found "
-            f"{', '.join(table.classes)}"
+            f"{name}: expected records with the classes {', '.join(kept.classes)}, found {', '.join(table.classes)}"
         )
+    try:
+        kept.preparation.prepare(table)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
+
+
+def _same_records(table: LabelledTable, kept: LinearModel) -> list[Floats]:
     return signed_records(table, kept.preparation)[0]
 
 

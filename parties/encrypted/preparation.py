@@ -141,4 +141,4 @@ class Preparation:
 def _made_by(extractor: str) -> str:
     if not extractor:
         return "records as they are, without an extractor"
-    return f"features of the extractor {extractor[:16]} (its file, layers and the shape of records)"
+    return f"features of the extractor {extractor[:16]} (its file, layers and the shape of records as they come)"

@@ -20,7 +20,7 @@ from parties.encrypted.options import (
     PoolOptions,
 )
 from parties.encrypted.records import LabelledTable
-from parties.encrypted.words import in_a_sentence, megabytes
+from parties.encrypted.words import digests_seen, in_a_sentence, megabytes
 from parties.frame.errors import ConfigError
 from parties.frame.plan import Summary
 
@@ -111,7 +111,7 @@ def seen_of_moments(header: Header) -> str:
     return (
         f"{header.owners} owner(s) of at most {header.share} records, at most {header.records} in all, up to "
         f"{header.features} numbers each, {header.targets} target(s), the choices, the key pair's id, the "
-        "owners' signing keys and the time, but no record and no label"
+        f"owners' signing keys, {digests_seen(header)} and the time, but no record and no label"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mpc.errors import MpcError
+from parties.encrypted.container import Header
 from parties.frame.errors import PartyError
 
 PRIVATE_WARNING = (
@@ -26,3 +27,14 @@ def in_a_sentence() -> Iterator[None]:
         yield
     except MpcError as error:
         raise PartyError(f"{error}.") from error
+
+
+def digests_seen(header: Header) -> str:
+    """Return the digests of what is done to records that a header shows, and what they tell."""
+    shown = "a digest of how features are prepared, which tells nothing of it"
+    if header.extractor:
+        shown += (
+            f", the extractor's digest {header.extractor[:16]}, which tells who knows the extractor that it is used, "
+            "and which jobs use the same one,"
+        )
+    return shown

@@ -23,6 +23,7 @@ from mpc.encrypted.threshold.session import JointKey
 from mpc.errors import CheatingError
 from parties.encrypted.features import extracted
 from parties.encrypted.joint_answers import JointAnswers
+from parties.encrypted.kept import read_agreed
 from parties.encrypted.keys import SIGNING, new_seed
 from parties.encrypted.model import LinearModel
 from parties.encrypted.pool.logistic import LogisticOwner
@@ -57,10 +58,11 @@ def at_home(settings: PoolOwnerSettings, folder: Path, name: str) -> LabelledTab
     if not settings.extractor:
         return table
     extractor = Extractor.read(folder / EXTRACTOR)
-    if extractor.digest != settings.extractor:
+    found = extractor.digest_for(table.features.shape[1:])
+    if found != settings.extractor:
         raise DataError(
             f"{folder / EXTRACTOR}: expected the extractor {settings.extractor[:16]} that all owners use, found "
-            f"{extractor.digest[:16]}"
+            f"{found[:16]}: another one, or for images of another layout"
         )
     return extracted(table, extractor)
 
@@ -77,7 +79,7 @@ def owner(party: Party[PoolOwnerSettings]) -> None:
     settings, progress, joint = party.settings, party.progress, party.settings.joint
     job = joint.job
     table, test = (at_home(settings, party.folder, name) for name in (RECORDS, TEST))
-    kept = LinearModel.read(party.folder / KEPT)
+    kept = read_agreed(party.folder / KEPT, settings.preparation)
     signing = Ed25519PrivateKey.from_private_bytes((party.folder / SIGNING).read_bytes())
     side = _side(settings, kept, table)
     began = perf_counter()

@@ -20,6 +20,7 @@ from mpc.encrypted.programs.ridge import Ridge, solve_in_the_clear
 from mpc.encrypted.threshold.training import JointJob
 from parties.encrypted.config import TRAINER, PoolConfig, SecureTrainConfig
 from parties.encrypted.features import Features, extracted, features_of
+from parties.encrypted.kept import pack_preparation
 from parties.encrypted.keys import SIGNING
 from parties.encrypted.model import LinearModel, check_name
 from parties.encrypted.owner import scikit_learn
@@ -75,12 +76,13 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
         training = _ridge(pool, shape, [prepared(kept, one, features) for one in dealt])
     else:
         training = _logistic(pool, shape, [prepared(kept, one, features) for one in dealt])
+    shown, preparation_digest = pack_preparation(kept)
     signing = [Ed25519PrivateKey.generate() for _ in pool.owners]
     for name, own, test, key in zip(pool.owners, raw[2], raw[1], signing, strict=True):
         folder = run.folders.party(name)
         own.write(folder / RECORDS)
         test.write(folder / TEST)
-        kept.write(folder / KEPT)
+        write_private(folder / KEPT, shown)
         if made is not None:
             made.extractor.write(folder / EXTRACTOR)
         write_private(folder / SIGNING, key.private_bytes_raw())
@@ -102,6 +104,7 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
             "sigma": pool.sigma,
             "choices": training.told,
             "extractor": table.extractor,
+            "preparation": preparation_digest,
         }
 
     told = [

@@ -57,6 +57,8 @@ class PoolSettings(PartySettings):
         sigma: the deviation of the noise that the trainer and the opener each add to a weight.
         choices: of the algorithm.
         extractor: the digest of the extractor that all owners use, in hex, or nothing.
+        preparation: the digest of the file that says how all owners prepare features, in hex. It has random bytes in
+            it, so the digest tells nothing of it.
     """
 
     owners: tuple[str, ...]
@@ -68,6 +70,7 @@ class PoolSettings(PartySettings):
     sigma: float
     choices: RidgeTold | LogisticTold
     extractor: str = ""
+    preparation: str
 
     @property
     def signing_keys(self) -> tuple[bytes, ...]:
@@ -94,6 +97,7 @@ class PoolSettings(PartySettings):
         found |= {"owners": ", ".join(self.owners), "signing": ", ".join(self.signing)}
         found |= {name: str(getattr(self, name)) for name in ("parameters", "records", "features", "targets")}
         found |= {"extractor": self.extractor} if self.extractor else {}
+        found["preparation"] = self.preparation
         return found | {name: str(value) for name, value in chosen.items()} | {"sigma": str(self.sigma)}
 
     @property

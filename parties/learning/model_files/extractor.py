@@ -1,7 +1,8 @@
 """A public network, or its first layers, that turns each record into features for a last layer.
 
 Whoever trains a last layer on such features must use one extractor with all others. So it has a digest, over what the
-layers compute and the shape of the records that they take, whatever file they came from.
+layers are, to the last number, and the shape of the records that they take. It is that of one file, or of the layers
+as NPZ. The same network from files of two kinds can have two: an ONNX export folds batch normalisation, for one.
 """
 
 from __future__ import annotations
@@ -69,6 +70,17 @@ class Extractor:
         for part in _described(self.layers, self.shape):
             digest.update(len(part).to_bytes(8, "little") + part)
         return digest.hexdigest()
+
+    def digest_for(self, shape: tuple[int, ...]) -> str:
+        """Return the digest of these layers on records that come in a shape, in hex.
+
+        Layers that take rows fit images of any layout, whose values come in another order then. So the layout is a
+        part of the digest. Rows, and images as the layers take them, have the layers' own digest.
+        """
+        shown = (1, *shape) if len(shape) == 2 else shape
+        if len(self.shape) > 1 or len(shape) == 1:
+            return self.digest
+        return hashlib.sha256(f"capc extractor of rows\0{self.digest} {list(shown)}".encode()).hexdigest()
 
     def apply(self, records: Floats) -> Floats:
         """Return the features ``(n, outputs)`` of records ``(n, *shape)``, in floats of 64 bits.

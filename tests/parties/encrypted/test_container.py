@@ -10,6 +10,9 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from mpc.encrypted.packing import Packing
+from mpc.encrypted.programs.logistic import Logistic
+from mpc.encrypted.training import Job
 from parties.encrypted import container
 from parties.encrypted.container import (
     FileError,
@@ -95,7 +98,7 @@ def test_swapped_chunks_are_refused(written: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"version": 3}, "expected a file of version 4, found 3: use the same release"),
+        ({"version": 4}, "expected a file of version 5, found 4: use the same release"),
         ({"kind": "model"}, "expected an encrypted data set, found a trained model, encrypted"),
         ({"kind": "secret"}, "expected a header in its one form, found another"),
         ({"algorithm": "\x1b[31mlogistic"}, "expected a header in its one form, found another"),
@@ -112,6 +115,24 @@ def test_another_kind_or_version_is_refused(tmp_path: Path, change: dict[str, ob
     write_container(path, header(**change), {"a": b"b"}, KEY)
     with pytest.raises(FileError, match=sentence):
         read_container(path, "data")
+
+
+def test_the_version_counts_the_layouts() -> None:
+    """Whoever changes what a file says or holds counts `VERSION` up, so that a reader refuses the other layout by it.
+
+    Version 5 has `extractor` and `preparation`, and the weights after the first iteration in rows of the records.
+    """
+    assert Header.__struct_fields__ == (
+        "kind", "version", "parameters", "parameters_digest", "key_id", "algorithm", "records", "features", "targets",
+        "rate", "iterations", "degree", "regularisation", "largest", "extractor", "preparation", "owners", "share",
+        "pooled", "creators", "source", "parts", "creator",
+    )  # fmt: skip
+    job = Job.of(455, 16, Logistic(4.0, 3, 3))
+    assert [Packing.fit(records, 16, 8192).records for records in (480, 481)] == [512, 1024]
+    assert job.record_sizes() == {"records 0 0": 686_248}
+    assert [name for name in job.key_sizes() if name.startswith("rotation")][-2:] == ["rotation 4096", "rotation 7681"]
+    assert job.weight_sizes() == {"weights 0": 192_680}
+    assert container.VERSION == 5
 
 
 def test_an_unknown_field_and_another_form_are_refused(written: Path) -> None:
@@ -141,7 +162,7 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b'{"kind": "capc private key"}')
     with pytest.raises(FileError, match="found another \\(a private key"):
         read_container(path, "data")
-    deep = b'{"version":4,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    deep = b'{"version":5,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     path.write_bytes(b"CAPCENC1" + struct.pack("<I", len(deep)) + deep)
     for read in (lambda: read_container(path, "data"), lambda: read_header(path)):
         with pytest.raises(FileError, match="expected a header in its one form"):

@@ -23,6 +23,7 @@ from parties.encrypted.options import (
     PoolOptions,
     TrainOptions,
 )
+from parties.encrypted.preparation import Preparation
 from parties.encrypted.records import LabelledTable, read_records
 from parties.frame.errors import PartyError
 from parties.learning.model_files.choices import ExtractorFile
@@ -108,6 +109,10 @@ def owners(top: Path) -> Path:
     assert shown["features"].endswith("6 of its 7 layers are used, from the first one")
     other = encrypt(top, "bea", top / "bea", features=top / "net.onnx")
     assert other["features"] == shown["features"]
+    digest = shown["features"].removeprefix("12 features of the extractor ").split(";")[0]
+    for one in (shown, other):
+        assert "a digest of how features are prepared, which tells nothing of it" in one["a trainer sees"]
+        assert f"the extractor's digest {digest}, which tells who knows the extractor" in one["a trainer sees"]
     return top
 
 
@@ -162,6 +167,17 @@ def test_a_last_layer_is_that_of_all_owners_features(owners: Path, tmp_path: Pat
         "features_path": owners,
         "features_layers": 6,
     }
+    np.savez(tmp_path / "classes.npz", X=np.zeros((4, 8, 8)), y=np.arange(4) % 2)
+    np.savez(tmp_path / "wide.npz", X=np.zeros((6, 9, 9)), y=np.arange(6) % 3)
+    for change, sentence in (
+        ({"features_layers": 5}, r"test: expected features of the extractor .*, found features of the extractor"),
+        ({"test": tmp_path / "classes.npz"}, "test: expected records with the classes 0, 1, 2, found 0, 1"),
+        ({"test": tmp_path / "wide.npz"}, "test: expected features of the extractor"),
+    ):
+        with pytest.raises(PartyError, match=sentence):
+            commands.decrypt_model(None, tmp_path, DecryptModelOptions(**(asked | change)))
+        assert not (tmp_path / "m.npz").exists()  # nothing is released for records that it is not measured on
+        assert not [*(owners / "ada/keys").glob("*.released")]
     shown = dict(commands.decrypt_model(None, tmp_path, DecryptModelOptions(**asked)).lines)
     head = LinearModel.read(tmp_path / "m.npz")
     extractor = Extractor.read(owners / "net.npz")
@@ -179,8 +195,6 @@ def test_a_last_layer_is_that_of_all_owners_features(owners: Path, tmp_path: Pat
     assert shown["accuracy on the test"] == f"{accuracy:.4f}"
     assert accuracy > 0.85
 
-    with pytest.raises(DataError, match=r"expected features of the extractor .*, found features of the extractor"):
-        commands.decrypt_model(None, tmp_path, DecryptModelOptions(**(asked | {"features_layers": 5})))
     encrypt_model = EncryptModelOptions(model=tmp_path / "m.npz", output=tmp_path / "s.enc", keys_dir=tmp_path / "k")
     with pytest.raises(DataError, match="expected a model of records as they are, found a last layer on features"):
         commands.encrypt_model(None, tmp_path, encrypt_model)
@@ -208,6 +222,30 @@ def test_another_extractor_is_refused(owners: Path, tmp_path: Path, change: dict
     with pytest.raises(PartyError, match=sentence):
         encrypt(owners, "bea", tmp_path, **change)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_of_images_of_another_layout_do_not_meet(tmp_path: Path) -> None:
+    """Layers that take rows fit channels first and channels last, whose values come in another order."""
+    draw = np.random.default_rng(2)
+    write_layers(tmp_path / "rows.npz", [Linear(draw.normal(size=(4, 48)), np.zeros(4)), ReLU()], (48,))
+    first, classes = draw.normal(size=(60, 3, 4, 4)), np.arange(60) % 2
+    shapes = {"first": first, "last": first.transpose(0, 2, 3, 1), "flat": first.reshape(60, 48)}
+    for name, images in shapes.items():
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / "x.npz", X=images, y=classes)
+    net = ExtractorFile(file=tmp_path / "rows.npz")
+    made = {name: features_of(read(tmp_path / name), net) for name in shapes}
+    np.testing.assert_array_equal(made["first"].table.features, made["flat"].table.features)
+    assert len({one.table.extractor for one in made.values()}) == 3
+    assert made["last"].table.extractor[:16] in made["last"].line
+    extractor = made["flat"].extractor
+    assert made["flat"].table.extractor == extractor.digest
+    assert extractor.digest_for((8, 6)) == extractor.digest_for((1, 8, 6)) != extractor.digest_for((6, 8))
+    kept = Preparation.of(made["first"].table.features, None, None, 4.0, extractor=made["first"].table.extractor)
+    kept.prepare(made["first"].table)
+    for other in ("last", "flat"):
+        with pytest.raises(DataError, match=r"expected features of the extractor .*the shape of records as they come"):
+            kept.prepare(made[other].table)
 
 
 def test_records_as_they_are_do_not_meet_features(owners: Path, tmp_path: Path) -> None:
@@ -241,7 +279,9 @@ def test_one_owners_last_layer_is_verified(top: Path, tmp_path: Path) -> None:
     encrypted = EncryptDatasetOptions(
         dataset=tmp_path / "x.npz", output=tmp_path / "x.enc", keys_dir=tmp_path / "keys", iterations=1, **made
     )
-    commands.encrypt_dataset(None, tmp_path, encrypted)
+    shown = dict(commands.encrypt_dataset(None, tmp_path, encrypted).lines)
+    assert "the extractor's digest " in shown["a trainer sees"]
+    assert "a digest of how features are prepared" in shown["a trainer sees"]
     train = TrainOptions(
         encrypted_data=tmp_path / "x.enc",
         public_key=tmp_path / "keys/public.key",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mpc.encrypted.training import owner_make_secret
@@ -73,6 +74,25 @@ def test_another_file_is_no_key_and_its_content_is_not_told(tmp_path: Path, cont
     path.chmod(0o600)
     with pytest.raises(KeyFileError, match=r"private.key: expected a private key, found another file$"):
         read_private_key(path)
+
+
+@pytest.mark.parametrize("passphrase", [None, "correct horse"])
+def test_a_key_of_another_release_is_named_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passphrase: str | None
+) -> None:
+    monkeypatch.setattr(keys, "_SCRYPT_COST", 1 << 10)
+    path = tmp_path / "private.key"
+    write_private_key(path, KEY, passphrase)
+    written = msgspec.json.decode(path.read_bytes())
+    before = {name: value for name, value in written["job"].items() if name not in ("extractor", "preparation")}
+    jobless = {name: value for name, value in written.items() if name != "job"}
+    for older in (written | {"job": before}, written | {"job": written["job"] | {"more": 1}}, jobless):
+        path.write_bytes(msgspec.json.encode(older))
+        with pytest.raises(KeyFileError, match=r"private.key: expected a private key, found one of another release"):
+            read_private_key(path, passphrase)
+    path.write_bytes(msgspec.json.encode(written | {"kind": "another"}))
+    with pytest.raises(KeyFileError, match=r"found another file$"):
+        read_private_key(path, passphrase)
 
 
 def test_the_seed_is_that_of_the_key_pair() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,12 @@ from mpc.encrypted.pooled import RidgeJob, owner_moments
 from mpc.encrypted.programs.ridge import Ridge, solve_in_the_clear
 from mpc.inference.models.floats import Conv2d, Flatten, FloatLayer, Linear, ReLU
 from parties.encrypted.config import PoolConfig, SecureTrainConfig
+from parties.encrypted.container import FileError
+from parties.encrypted.kept import read_agreed
 from parties.encrypted.model import LinearModel
 from parties.encrypted.pool.owner import at_home, prepared
 from parties.encrypted.pool.planning import plan
-from parties.encrypted.pool.settings import PoolOwnerSettings
+from parties.encrypted.pool.settings import PoolOwnerSettings, PoolSettings
 from parties.encrypted.pooling import share_of
 from parties.encrypted.records import LabelledTable
 from parties.frame.errors import ConfigError
@@ -92,6 +97,42 @@ def test_an_owner_refuses_an_extractor_that_is_not_the_agreed_one(tmp_path: Path
     (folder / "net.npz").rename(folder / "extractor.npz")
     with pytest.raises(DataError, match=r"expected the extractor [0-9a-f]{16} that all owners use, found [0-9a-f]{16}"):
         at_home(told, folder, "records.npz")
+
+
+def test_owners_who_prepare_features_differently_do_not_start(tmp_path: Path) -> None:
+    """The extractor is one, but the preparation of its features is that of another run in one owner's hands."""
+    dataset, net = images(tmp_path)
+    pool = CHOICES | {"features": {"file": net}}
+    with running(
+        tmp_path, {"cyd": {"preparation": "ab" * 32}}, pool=pool, dataset=dataset, connect_deadline_s=4
+    ) as parties:
+        assert re.search(
+            r"expected the preparation abababababababab that all owners use, found [0-9a-f]{16}: it is that of another "
+            "run, or was changed",
+            parties.status("cyd")["error"],
+        )
+        assert not any(parties.status(name)["ok"] for name in (*OWNERS, "trainer"))
+
+
+def test_all_parties_agree_on_the_preparation_and_an_owner_refuses_another(tmp_path: Path) -> None:
+    dataset, net = images(tmp_path)
+    config = SecureTrainConfig(dataset=dataset, pool=PoolConfig(**CHOICES, features={"file": net}))
+    assert config.pool is not None
+    run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "run"), "0" * 32, 23700)
+    processes = plan(config, config.pool, run).processes
+    told = [one.settings for one in processes]
+    assert all(isinstance(one, PoolSettings) for one in told)
+    digests = {one.agreed()["preparation"] for one in told if isinstance(one, PoolSettings)}
+    path = run.folders.party("bea") / "preparation.npz"
+    assert digests == {hashlib.sha256(path.read_bytes()).hexdigest()}
+    kept = read_agreed(path, *digests)
+    moved = replace(kept.preparation, mean=kept.preparation.mean + 1.0)  # of the same extractor
+    replace(kept, preparation=moved).write(path)
+    with pytest.raises(FileError, match=r"preparation.npz: expected the preparation [0-9a-f]{16} that all owners use"):
+        read_agreed(path, *digests)
+    path.unlink()
+    with pytest.raises(FileError, match="expected a preparation, found none that can be read"):
+        read_agreed(path, *digests)
 
 
 def test_more_features_than_there_is_room_for_are_refused(tmp_path: Path) -> None:
