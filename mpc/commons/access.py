@@ -7,7 +7,7 @@ by the same function. The order of the log decides: a revocation bars each grant
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -248,23 +248,46 @@ def decide(state: State, index: int, leaf: bytes) -> Grant | Refuse:
     if len(batch) < smallest:
         return Refuse(leaf, Reason.BATCH_TOO_SMALL, asked.index, smallest, len(batch))
     signers = {asked.author, *(one.key for one in request.endorsements)}
-    allowed: dict[bytes, int] = {}  # uses, by policy
-    for report in batch:
-        one = state.reports[report]
-        if one.leaf in state.revoked:
-            return Refuse(leaf, Reason.REPORT_REVOKED, state.revoked[one.leaf], 0, report)
-        if one.policy not in allowed:
-            refusal = _barred(state, index, leaf, request, one.policy, signers)
-            if refusal is not None:
-                return refusal
-            allowed[one.policy] = state.policies[one.policy].policy.rules.uses
-        if state.used.get(report, 0) >= allowed[one.policy]:
-            return Refuse(leaf, Reason.USED_UP, report, allowed[one.policy], state.used.get(report, 0))
+    for _, refusal in bars(state, index, leaf, request.function, signers, batch):
+        return refusal
     return Grant(leaf, batch_digest(batch), len(batch))
 
 
+def bars(
+    state: State,
+    index: int,
+    leaf: bytes,
+    function: str,
+    signers: Collection[bytes],
+    batch: Sequence[int],
+    results: int = 1,
+) -> Iterator[tuple[int, Refuse]]:
+    """Yield each report of a batch that may not enter an aggregate, with the refusal that follows from it.
+
+    Args:
+        index: at which the request would be answered.
+        leaf: the request's leaf hash, for the refusals.
+        signers: the consumers' keys that sign the request.
+        results: how many aggregates the report shall enter, from the next one on.
+    """
+    found: dict[bytes, Refuse | int] = {}  # the refusal or the uses, by policy
+    for report in batch:
+        one = state.reports[report]
+        if one.leaf in state.revoked:
+            yield report, Refuse(leaf, Reason.REPORT_REVOKED, state.revoked[one.leaf], 0, report)
+            continue
+        if one.policy not in found:
+            refusal = _barred(state, index, leaf, function, one.policy, signers)
+            found[one.policy] = state.policies[one.policy].policy.rules.uses if refusal is None else refusal
+        uses = found[one.policy]
+        if isinstance(uses, Refuse):
+            yield report, uses
+        elif state.used.get(report, 0) + results > uses:
+            yield report, Refuse(leaf, Reason.USED_UP, report, uses, state.used.get(report, 0))
+
+
 def _barred(
-    state: State, index: int, leaf: bytes, request: Request, policy: bytes, signers: set[bytes]
+    state: State, index: int, leaf: bytes, function: str, policy: bytes, signers: Collection[bytes]
 ) -> Refuse | None:
     """Return the refusal by which a policy bars a request, or None."""
     held = state.policies[policy]
@@ -273,9 +296,9 @@ def _barred(
         return Refuse(leaf, Reason.POLICY_REVOKED, state.revoked[policy], 0, held.index)
     if index > rules.not_after:
         return Refuse(leaf, Reason.POLICY_EXPIRED, held.index, rules.not_after, index)
-    if request.function not in rules.functions:
+    if function not in rules.functions:
         return Refuse(leaf, Reason.FUNCTION_NOT_ALLOWED, held.index, len(rules.functions), 0)
-    named = len(signers & set(rules.consumers))
+    named = len(set(signers) & set(rules.consumers))
     if named < rules.threshold:
         return Refuse(leaf, Reason.TOO_FEW_CONSUMERS, held.index, rules.threshold, named)
     return None

@@ -20,10 +20,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from mpc.commons.access import request_of
 from mpc.commons.consensus import BehindError
 from mpc.commons.encoding import decode, encode
+from mpc.commons.entries import Entry, Kind, Register
 from mpc.commons.founding import Founding
 from mpc.commons.roles.trustee import MissingError, TrusteeRole
 from mpc.errors import ProtocolError
@@ -54,6 +56,8 @@ class TrusteeDesk:
     Args:
         names: the consumers' names in their certificates, by the keys that sign their requests.
         fault: what it does in place of its part in a grant.
+        members: the names of a federation's members, by the keys that sign their entries. Empty where anybody may
+            write to the log.
 
     Attributes:
         role: the trustee. Whoever uses it holds `changed`.
@@ -61,11 +65,16 @@ class TrusteeDesk:
     """
 
     def __init__(
-        self, founding: Founding, role: TrusteeRole, names: Mapping[bytes, str], fault: Fault = HONEST
+        self,
+        founding: Founding,
+        role: TrusteeRole,
+        names: Mapping[bytes, str],
+        fault: Fault = HONEST,
+        members: Mapping[bytes, str] = MappingProxyType({}),
     ) -> None:
         self.changed = threading.Condition(threading.RLock())
         self.role = role
-        self._founding, self._names, self._fault = founding, names, fault
+        self._founding, self._names, self._fault, self._members = founding, names, fault, members
         self._first = founding.trustees[0].name
         self._voting = Voting(founding, role, self.changed)
         self._released = Released(role.release)
@@ -150,8 +159,9 @@ class TrusteeDesk:
         with self.changed:
             self.role.submit(entry, attachment)
 
-    def _submit(self, _: str, body: bytes) -> bytes:
+    def _submit(self, peer: str, body: bytes) -> bytes:
         given = decode(Submission, body)
+        self._only_its_own(peer, given.entry)
         self.submit(given.entry, given.attachment[0] if given.attachment else None)
         return b""
 
@@ -160,7 +170,8 @@ class TrusteeDesk:
             sequencer = self.role.sequencer
             return dict(sequencer.refused).get(body, "").encode() if sequencer else b""
 
-    def _hand_in(self, _: str, body: bytes) -> bytes:
+    def _hand_in(self, peer: str, body: bytes) -> bytes:
+        self._only_its_own(peer, body)
         with self.changed:
             self.role.hand_in(body)
         return b""
@@ -203,6 +214,21 @@ class TrusteeDesk:
             self.role.trustee.check_release(body)  # before the cheap answer, too
             share = self._released.share(body)
         return self._fault.strike(share)
+
+    def _only_its_own(self, peer: str, data: bytes) -> None:
+        """Raise `ProtocolError` for what a member hands in under another key or name than its line has.
+
+        So nobody takes the name by which another one registers, and nobody fills the log under keys without end.
+        """
+        if not self._members:
+            return
+        entry = decode(Entry, data)
+        if self._members.get(entry.author) != peer:
+            raise ProtocolError(
+                f"expected an entry by the key of {peer} in the shared file, found one by {entry.author.hex()[:16]}"
+            )
+        if entry.kind == Kind.REGISTER and (name := decode(Register, entry.body).name) != peer:
+            raise ProtocolError(f"expected {peer} to register under its own name, found {name}")
 
     def _only_the_sequencer(self, peer: str) -> None:
         if peer != self._first:

@@ -13,9 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from mpc.commons.certificates import check_certificate
 from mpc.commons.founding import Founding
@@ -63,13 +64,21 @@ class Audit:
         return lines
 
 
-def audit(folder: Path, *, checkpoints: Sequence[bytes] = (), origin: str = "", reports: bool = False) -> Audit:
+def audit(
+    folder: Path,
+    *,
+    checkpoints: Sequence[bytes] = (),
+    origin: str = "",
+    reports: bool = False,
+    names: Mapping[bytes, str] = MappingProxyType({}),
+) -> Audit:
     """Verify all that a copied log says.
 
     Args:
         checkpoints: certified checkpoints or receipts that were kept, as bytes. The log must hold what they certify.
         origin: of the right log, or nothing.
         reports: whether each report is an event.
+        names: see :func:`parties.commons.history.history`.
 
     Raises:
         LogError: something does not hold. The sentence names the line of the journal and the entry.
@@ -94,7 +103,7 @@ def audit(folder: Path, *, checkpoints: Sequence[bytes] = (), origin: str = "", 
         copy.size,
         copy.certified_size,
         len(copy.evidence),
-        tuple(history(copy, reports=reports)),
+        tuple(history(copy, reports=reports, names=names)),
         bytes(copy.certified[1]).decode() if copy.certified else "",
     )
 

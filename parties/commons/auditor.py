@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,14 +35,17 @@ def auditor(party: Party[AuditorSettings]) -> None:
         with progress.step("7", "wait until all requests are settled", awaits=list(settings.consumers)):
             reader.until(lambda state: settled(state) >= settings.requests or None, "all answers and results")
     with progress.step("7", "copy the log, and audit the copy"):
-        result = audited(log, settings.copy_to)
+        result = audited(log, settings.copy_to, settings.names)
     size, certified = result["size"], result["certified"]
     progress.note(f"all {size} entries of the log hold, and a quorum has certified {certified} of them")
     write_private(party.folder / "result.json", json.dumps(result).encode())
 
 
-def audited(log: Follower, copy_to: Path) -> dict[str, Any]:
+def audited(log: Follower, copy_to: Path, names: Mapping[bytes, str]) -> dict[str, Any]:
     """Write a copy of the log as it was followed, verify the copy without any network, and return what it says.
+
+    Args:
+        names: see :func:`parties.commons.history.history`.
 
     Raises:
         LogError: something does not hold.
@@ -51,7 +55,8 @@ def audited(log: Follower, copy_to: Path) -> dict[str, Any]:
         pass
     for record in records_of(log.copy):
         folder.append(record)
-    return {"role": AUDITOR, "folder": str(copy_to), **asdict(audit(copy_to, origin=log.state.founding.origin))}
+    found = audit(copy_to, origin=log.state.founding.origin, names=names)
+    return {"role": AUDITOR, "folder": str(copy_to), **asdict(found)}
 
 
 def settled(state: State) -> int:

@@ -71,8 +71,8 @@ class CommonsConfig(BaseModel):
     reports: int | None = Field(
         None,
         ge=1,
-        description="reports that the consumer waits for; null for all in a run, and for the smallest batch in a "
-        "federation",
+        description="reports that the consumer waits for; null for all in a run. In a federation null is for the "
+        "smallest batch, and then until no further ones come",
         json_schema_extra=_flag(),
     )
     seed: int = Field(0, ge=0, lt=2**63, description="of the split among the clinics", json_schema_extra=_flag())

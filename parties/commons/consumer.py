@@ -12,12 +12,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from itertools import pairwise
 from typing import Any, TypeVar
 
-from mpc.commons.access import State, sentence
+from mpc.commons.access import State, sentence, task_of
 from mpc.commons.attachments import MemoryAttachments
-from mpc.commons.entries import Range, Refuse
+from mpc.commons.encoding import decode
+from mpc.commons.entries import Entry, Grant, Reason, Refuse
 from mpc.commons.identities import Identity
 from mpc.commons.merkle import leaf_hash
 from mpc.commons.prio import TooManyLiesError
@@ -26,6 +26,7 @@ from mpc.commons.summing import Result
 from mpc.errors import ProtocolError
 from parties.commons.asking import Line, gather
 from parties.commons.auditor import audited
+from parties.commons.batches import Batch, chosen, counting, left_out, ranges_of, without
 from parties.commons.reading import LogReader
 from parties.commons.results import shown
 from parties.commons.settings import AGGREGATOR, CONSUMER, SEED, ConsumerSettings
@@ -61,6 +62,7 @@ def consumer(party: Party[ConsumerSettings]) -> None:
         asking = Asking(settings, role, reader, aggregators, progress)
         with progress.step("1", "wait for the reports", awaits=names[:1]):
             asking.wait_for_reports()
+        asking.choose()
         answers = [asking.ask(function) for function in settings.functions]
         if settings.revoker is not None:
             with progress.step("7", f"wait for a revocation by {settings.revoker}", awaits=[settings.revoker]):
@@ -68,11 +70,11 @@ def consumer(party: Party[ConsumerSettings]) -> None:
             answers.append(asking.ask(settings.functions[-1]))
     result = {
         "role": CONSUMER, "log": settings.founding.origin, "answers": answers, "privacy": settings.privacy,
-        "absent": absent,
+        "absent": absent, "left_out": asking.left_out,
     }  # fmt: skip
     if settings.copy_to is not None:
         with progress.step("7", "copy the log, and audit the copy"):
-            result = {"reports": [result, audited(role.log, settings.copy_to)]}
+            result = {"reports": [result, audited(role.log, settings.copy_to, settings.names)]}
     write_private(party.folder / "result.json", json.dumps(result).encode())
 
 
@@ -106,7 +108,11 @@ def roll_call(way: Ways, aggregators: Sequence[Line]) -> dict[str, str]:
 
 
 class Asking:
-    """How the consumer gets one aggregate after the other."""
+    """How the consumer gets one aggregate after the other, all of the same reports.
+
+    Attributes:
+        left_out: how many reports of whom are in no result, or not in all, each with the reason.
+    """
 
     def __init__(
         self,
@@ -118,26 +124,53 @@ class Asking:
     ) -> None:
         self._settings, self._role, self._reader, self._progress = settings, role, reader, progress
         self._aggregators = aggregators
+        self._batch = Batch((), {})
+        self.left_out: list[dict[str, str | int]] = []
 
     def wait_for_reports(self) -> None:
         """Return when all reports are in the log, or after a while with those that are."""
-        wanted, within_s = self._settings.reports, self._settings.reports_within_s
+        settings = self._settings
+        count, since = 0, time.monotonic()
+
+        def are_there(_: State) -> bool | None:
+            nonlocal count, since
+            found = len(self._counting())
+            if found != count:
+                count, since = found, time.monotonic()
+            return (count >= settings.reports and time.monotonic() - since >= settings.still_s) or None
+
         try:
-            self._reader.until(lambda _: len(self._reports()) >= wanted or None, "all reports", within_s)
+            self._reader.until(are_there, "all reports", settings.reports_within_s)
         except PartyError:
-            found = len(self._reports())
-            self._progress.note(f"{found} of {wanted} reports were there within {within_s:g} s")
+            within = f"within {settings.reports_within_s:g} s"
+            self._progress.note(
+                f"{count} of {settings.reports} reports were there {within}"
+                if count < settings.reports
+                else f"further reports came until the end {within}, so that some may be missing"
+            )
+
+    def choose(self) -> None:
+        """Fix the reports that all questions cover.
+
+        In a federation those are left out that no provider has reported, or that a policy bars.
+        """
+        state, settings, reports = self._reader.state, self._settings, self._counting()
+        if settings.authors is None:
+            self._batch = Batch(tuple(reports), {})
+            return
+        if strangers := len(state.of_task[settings.task]) - len(reports):
+            self._progress.note(f"leaves out {strangers} reports whose authors are no providers of the federation")
+        key = self._role.identity.key
+        self._batch = chosen(state, self._next, settings.functions, key, reports, self._smallest)
+        self.left_out = left_out(state, self._batch.barred, settings.names)
+        for one in self.left_out:
+            self._progress.note(f"leaves out {one['reports']} reports of {one['name']}: {one['why']}")
 
     def ask(self, function: str) -> dict[str, Any]:
-        """Ask for a function of all reports so far, and return the result or the refusal, as it is written down."""
+        """Ask for a function of the reports, and return the result or the refusal, as it is written down."""
         role, reader, awaits = self._role, self._reader, [self._settings.trustees[0].name]
         with self._progress.step("2", f"ask for {function}", awaits=awaits):
-            request = role.request(self._settings.task, function, self._ranges(), FOREVER)
-            entry = role.sign(request)
-            leaf = leaf_hash(entry)
-            reader.write([(entry, None)], "the request")
-            reader.until(lambda state: state.requests[leaf].answer, "an answer to the request")
-        answer, grant = role.answer(leaf)
+            leaf, answer, grant = self._settled(function)
         asked = {"function": function, "request": reader.state.requests[leaf].index}
         question = question_of(self._settings.questions, function)
         if question is not None:
@@ -151,29 +184,59 @@ class Asking:
         result = self._result(grant)
         with self._progress.step("6", "say that the result is there", awaits=awaits):
             reader.write([(role.delivered(grant), None)], "the delivery")
-        found = told(reader.state, result, lied)
+        found = told(reader.state, result, lied, self._settings.names)
         if question is not None:
             found["in_units"] = in_units(question, found["value"], found["reports"])
             found["words"] = in_words(question, found["in_units"])
         return {**asked, "grant": reader.state.grants[grant].index, **found}
 
-    def _reports(self) -> list[int]:
-        """Return the entries of all reports so far, in a federation of its providers alone."""
-        state, authors = self._reader.state, self._settings.authors
-        found = state.of_task[self._settings.task]
-        if authors is None:
-            return found
-        known = {bytes.fromhex(key) for key in authors}
-        return [one for one in found if state.reports[one].author in known]
+    def _settled(self, function: str) -> tuple[bytes, Grant | Refuse, bytes]:
+        """Ask until there is a grant, or a refusal that it cannot help, and return as :meth:`_answer`."""
+        leaf, answer, grant = self._answer(function)
+        while isinstance(answer, Refuse) and self._goes_on_without(function, answer):
+            leaf, answer, grant = self._answer(function)
+        return leaf, answer, grant
 
-    def _ranges(self) -> list[Range]:
-        """Return ranges that hold the reports that count, and none that does not."""
-        every, counting = self._reader.state.of_task[self._settings.task], set(self._reports())
-        strangers = [one for one in every if one not in counting]
-        if strangers:
-            self._progress.note(f"leaves out {len(strangers)} reports whose authors are no providers of the federation")
-        edges = [-1, *strangers, self._role.log.size]
-        return [Range(last + 1, next_one) for last, next_one in pairwise(edges) if last + 1 < next_one]
+    def _answer(self, function: str) -> tuple[bytes, Grant | Refuse, bytes]:
+        """Ask once, and return the request's leaf hash, the answer, and the answer's leaf hash."""
+        role, reader, task = self._role, self._reader, self._settings.task
+        entry = role.sign(role.request(task, function, ranges_of(reader.state, task, self._batch.reports), FOREVER))
+        leaf = leaf_hash(entry)
+        reader.write([(entry, None)], "the request")
+        reader.until(lambda state: state.requests[leaf].answer, "an answer to the request")
+        return leaf, *role.answer(leaf)
+
+    def _goes_on_without(self, function: str, refusal: Refuse) -> bool:
+        """Leave out whoever has barred a request since the batch was chosen, and return whether it can be."""
+        state, settings = self._reader.state, self._settings
+        entry = refusal.found if refusal.reason in (Reason.REPORT_REVOKED, Reason.POLICY_REVOKED) else refusal.subject
+        culprit = decode(Entry, self._role.log.copy.entries[entry]).author
+        if settings.authors is None or culprit not in settings.names:
+            return False
+        left = without(state, self._next, function, self._role.identity.key, self._batch, culprit, self._smallest)
+        if left is None or len(left.reports) == len(self._batch.reports):
+            return False
+        count, name = len(self._batch.reports) - len(left.reports), settings.names[culprit]
+        why = f"from {function} on, as it was refused: {sentence(refusal)}"
+        self._progress.note(f"goes on without {count} reports, those of {name} among them, {why}")
+        self.left_out.append({"name": name, "reports": count, "why": why})
+        self._batch = left
+        return True
+
+    @property
+    def _next(self) -> int:
+        """The index at which a request that is made now is answered at the earliest."""
+        return self._role.log.size + 1
+
+    @property
+    def _smallest(self) -> int:
+        return task_of(self._reader.state, self._settings.task).smallest_batch
+
+    def _counting(self) -> list[int]:
+        """Return the entries of all reports so far, in a federation of its providers alone."""
+        authors = self._settings.authors
+        known = None if authors is None else {bytes.fromhex(key) for key in authors}
+        return counting(self._reader.state, self._settings.task, known)
 
     def _hand_on(self, grant: bytes) -> dict[str, str]:
         """Let the trustees release to this consumer, hand the batch on, and return the trustees that have lied."""
@@ -255,12 +318,17 @@ def _unanswered(answers: Mapping[Key, Future[bytes]]) -> dict[Key, Future[bytes]
     return {key: one for key, one in answers.items() if not one.done()}
 
 
-def told(state: State, result: Result, lied: Mapping[str, str]) -> dict[str, Any]:
-    """Return a result as it is written down."""
+def told(state: State, result: Result, lied: Mapping[str, str], names: Mapping[bytes, str]) -> dict[str, Any]:
+    """Return a result as it is written down.
+
+    Args:
+        names: of a federation's members by their keys, whatever names were registered. Empty in a run, whose launcher
+            has made all keys.
+    """
     rejected: dict[str, int] = {}
     for report in result.rejected:
-        member = state.members.get(state.reports[report].author)
-        name = member.name if member else "unknown"
+        author = state.reports[report].author
+        name = names[author] if names else state.members[author].name
         rejected[name] = rejected.get(name, 0) + 1
     return {
         "value": shown(result.value),

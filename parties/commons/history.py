@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from mpc.commons.access import State, sentence
@@ -36,7 +37,7 @@ class Event:
     Attributes:
         index: of the entry.
         kind: its kind as a word.
-        author: the name that the author has registered.
+        author: the author's name.
         text: what the entry says.
         certified: whether a certificate covers it.
     """
@@ -48,27 +49,39 @@ class Event:
     certified: bool
 
 
-def history(copy: Copy, *, reports: bool = False) -> list[Event]:
-    """Return the events of a log in order. Reports are left out, unless they are asked for."""
+def history(copy: Copy, *, reports: bool = False, names: Mapping[bytes, str] = MappingProxyType({})) -> list[Event]:
+    """Return the events of a log in order. Reports are left out, unless they are asked for.
+
+    Args:
+        names: of a federation's members by their keys, from the file that all share. Others have none then. Without
+            it, names are those that were registered, and whoever registers first has a name.
+    """
     events = []
     for index, data in enumerate(copy.entries):
         kind = Kind(data[0])  # every entry begins with it, and there are far more reports than others
         if kind == Kind.REPORT and not reports:
             continue
         entry = decode(Entry, data)
-        text = _TEXTS[kind](copy.state, entry.contents())
-        author = _name(copy, entry.author)
-        events.append(Event(index, kind.name.lower(), author, text, index < copy.certified_size))
+        contents = entry.contents()
+        if isinstance(contents, Policy):
+            text = _policy(contents, [_name(copy, key, names) for key in contents.rules.consumers])
+        else:
+            text = _TEXTS[kind](copy.state, contents)
+        events.append(
+            Event(index, kind.name.lower(), _name(copy, entry.author, names), text, index < copy.certified_size)
+        )
     return events
 
 
-def _name(copy: Copy, key: bytes) -> str:
-    """Return a key's registered name. Trustees and aggregators have one by the founding record."""
+def _name(copy: Copy, key: bytes, names: Mapping[bytes, str]) -> str:
+    """Return the name of who has a key. Trustees and aggregators have one by the founding record."""
     place = copy.founding.trustee_of(key)
     if place is not None:
         return copy.founding.trustees[place].name
     if (aggregator := copy.founding.aggregators.get(key)) is not None:
         return aggregator.name
+    if names:
+        return names.get(key, key.hex()[:16])
     member = copy.state.members.get(key)
     return member.name if member else key.hex()[:16]
 
@@ -77,11 +90,10 @@ def _register(state: State, body: Register) -> str:
     return f"registers as {Role(body.role).name.lower()}"
 
 
-def _policy(state: State, body: Policy) -> str:
-    names = [state.members[key].name if key in state.members else key.hex()[:16] for key in body.rules.consumers]
+def _policy(body: Policy, consumers: Sequence[str]) -> str:
     return (
         f"version {body.version} of a policy for {body.task}: {', '.join(body.rules.functions) or 'nothing'} for "
-        f"{body.rules.threshold} of {', '.join(names) or 'nobody'}, {body.rules.uses} uses a report, up to entry "
+        f"{body.rules.threshold} of {', '.join(consumers) or 'nobody'}, {body.rules.uses} uses a report, up to entry "
         f"{body.rules.not_after}"
     )
 
@@ -138,7 +150,7 @@ def _close(state: State, body: Close) -> str:
 
 
 _TEXTS: dict[Kind, Callable[[State, Any], str]] = {
-    Kind.REGISTER: _register, Kind.POLICY: _policy, Kind.REPORT: _report, Kind.REQUEST: _request, Kind.GRANT: _grant,
+    Kind.REGISTER: _register, Kind.REPORT: _report, Kind.REQUEST: _request, Kind.GRANT: _grant,
     Kind.REFUSE: _refuse, Kind.REVOKE: _revoke, Kind.COIN: _coin,
     Kind.COMPLAINT: _complaint, Kind.VERDICT: _verdict, Kind.DELIVERED: _of_grant("has the result of"),
     Kind.HAND_ON: _of_grant("hands on the batch of"), Kind.WORDS: _of_grant("says its words for"), Kind.CLOSE: _close,

@@ -22,6 +22,7 @@ from parties.commons.planning import (
     founding_of,
     names_of,
     notes_of,
+    privacy_of,
     roles_of,
     shared_settings,
     write_measurements,
@@ -55,6 +56,8 @@ _MODULES = {
     PROVIDER: "parties.commons.provider",
     CONSUMER: "parties.commons.consumer",
 }
+
+_STILL_S = 5.0  # without further reports, before an asking that was not told how many there are
 
 
 def check_federation(config: CommonsConfig, federation: Federation) -> None:
@@ -97,8 +100,8 @@ def member(config: CommonsConfig, federation: Federation, name: str, role: str, 
         measured = measurements_of(config, name)
         write_measurements(config, run.folders.party(name), measured.rows)
         notes = (*notes, *measured.notes)
-    if isinstance(settings, ConsumerSettings):
-        notes = (*notes, *settings.privacy)
+    if WORDS[role] in (PROVIDER, CONSUMER):  # whose records it costs, and who spends it
+        notes = (*notes, *privacy_of(config, settings.founding))
     return Plan(
         (Process(name, _MODULES[WORDS[role]], settings, f"{name} ({role})"),),
         reporter=name,
@@ -144,6 +147,7 @@ def _settings(config: CommonsConfig, federation: Federation, name: str, run: Run
             **told,
             **asking_settings(config, founding, names, peers),
             reports=config.reports or config.smallest_batch,
+            still_s=0.0 if config.reports else _STILL_S,
             revoker=None,
             authors=tuple(keys[one].identity.hex() for one in names["clinics"]),
             copy_to=_copy_to(run, name),
@@ -160,12 +164,15 @@ def _settings(config: CommonsConfig, federation: Federation, name: str, run: Run
 
 
 def _meanings(config: CommonsConfig) -> dict[str, str]:
-    """Return what providers must agree on for one sum to make sense, as text by name."""
+    """Return what providers must agree on for one sum to make sense, and for one asking, as text by name."""
+    policies = {"uses of a report": str(config.uses)}
+    if config.dp_noise_scale is not None:
+        policies["delta of a noisy result"] = str(config.dp_delta)
     if config.data is None:
         each = "all" if config.records_each is None else config.records_each
         split = f"{each} of each of {config.clinics} clinics, by seed {config.seed}"
-        return {"measurements that come along": split}
-    return {f"question {one.called}": one.model_dump_json() for one in config.questions}
+        return policies | {"measurements that come along": split}
+    return policies | {f"question {one.called}": one.model_dump_json() for one in config.questions}
 
 
 def _copy_to(run: Run, name: str) -> Path:

@@ -155,7 +155,7 @@ def asking_settings(
         "questions": config.asked,
         "reports_within_s": config.reports_within_s,
         "sums_patience_s": config.sums_patience_s,
-        "privacy": _privacy(config, founding, functions),
+        "privacy": privacy_of(config, founding),
     }
 
 
@@ -243,10 +243,11 @@ def notes_of(config: CommonsConfig) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _privacy(config: CommonsConfig, founding: Founding, functions: tuple[str, ...]) -> tuple[str, ...]:
+def privacy_of(config: CommonsConfig, founding: Founding) -> tuple[str, ...]:
     """Return what each noisy result costs, all of them by adding up, and as many as a record may enter."""
     if config.dp_noise_scale is None:
         return ()
+    functions = measured.functions(config)
     costs = [epsilon_of(founding.tasks[0], name, config.dp_delta) for name in functions]
     allowed = max(epsilon_of(founding.tasks[0], name, config.dp_delta, config.uses) for name in functions)
     return (
@@ -256,8 +257,9 @@ def _privacy(config: CommonsConfig, founding: Founding, functions: tuple[str, ..
         ),
         f"together at most epsilon {sum(costs):.3g} at delta {config.dp_delta * len(costs):g} for each record, if at "
         f"most {config.faulty_aggregators} of the aggregators are faulty",
-        f"the clinics' policies allow {config.uses} results of a record, which cost at most epsilon {allowed:.3g} at "
-        f"delta {config.dp_delta:g}",
+        f"the policies that were agreed on allow {config.uses} results of a record, which cost at most epsilon "
+        f"{allowed:.3g} at delta {config.dp_delta:g}",
+        "this is for each record, which is one report, and not for each person: whoever has several records loses more",
         *(("no regression, because it has no noise",) if measured.left_out(config) else ()),
     )
 

@@ -30,7 +30,7 @@ def summary(reports: Sequence[Mapping[str, Any]]) -> Summary:
         lines.append(("privacy", "; ".join(asked["privacy"])))
     return Summary(
         tuple(lines),
-        warnings=(*_warnings(given), *_absent(asked.get("absent", {}))),
+        warnings=(*_warnings(given), *_absent(asked.get("absent", {})), *_left_out(asked.get("left_out", ()), given)),
         headlines=(
             Headline("requests", f"{len(given)} of {len(answers)}", "granted and delivered"),
             Headline("reports", str(max((one["reports"] for one in given), default=0)), "in a result, at most"),
@@ -95,6 +95,14 @@ def _absent(absent: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(
         f"{name} was not there, so that the asking went on without it ({why})." for name, why in absent.items()
     )
+
+
+def _left_out(left_out: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return a sentence for each provider whose reports were left out, and one where results are of others."""
+    sentences = [f"{one['reports']} reports of {one['name']} were left out: {one['why']}." for one in left_out]
+    if left_out and len({one["reports"] + sum(one["rejected"].values()) for one in given}) > 1:
+        sentences.append("So the results are of different reports.")
+    return tuple(sentences)
 
 
 def _results(answers: Sequence[Mapping[str, Any]]) -> list[Section]:

@@ -34,7 +34,8 @@ class CommonsSettings(PartySettings):
         fault: what this party does in place of its part in a grant, or nothing.
         home: the folder of a member with its keys and what outlives its processes. None stands for the private folder.
         public_keys: the lines of all members' keys by name, in a federation.
-        meanings: what the numbers in reports mean, as text by name, in a federation.
+        meanings: what the numbers in reports mean, and what else the founding record does not say, as text by name, in
+            a federation.
     """
 
     founding_record: str
@@ -52,6 +53,11 @@ class CommonsSettings(PartySettings):
     def founding(self) -> Founding:
         """The founding record of the log."""
         return decode(Founding, bytes.fromhex(self.founding_record))
+
+    @cached_property
+    def names(self) -> dict[bytes, str]:
+        """All members' names, by the keys in their lines that sign their entries. Empty outside of a federation."""
+        return {bytes.fromhex(line.split("/")[1]): name for name, line in self.public_keys.items()}
 
     def agreed(self) -> dict[str, str]:
         """Return what all parties must agree on, as text by name. It is public."""
@@ -112,6 +118,7 @@ class ConsumerSettings(CommonsSettings):
         questions: that the functions answer, where they are about own records. They say in which units.
         reports: how many there will be if every provider reports.
         reports_within_s: how long it waits for all of them before it asks for those that are there.
+        still_s: for how long no further one must have come once they are there.
         revoker: the provider whose revocation it waits for, to ask once more. None stands for no second request.
         sums_patience_s: how long to wait for aggregators beyond those that suffice.
         privacy: what noisy results cost, in sentences. Without noise there are none.
@@ -124,6 +131,7 @@ class ConsumerSettings(CommonsSettings):
     questions: tuple[Question, ...] = ()
     reports: int
     reports_within_s: float
+    still_s: float = 0.0
     revoker: str | None
     sums_patience_s: float
     privacy: tuple[str, ...]

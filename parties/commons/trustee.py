@@ -54,7 +54,7 @@ def trustee(party: Party[TrusteeSettings]) -> None:
         attachments = AttachmentFile(place / "attachments")
         role = TrusteeRole(founding, keys, log, attachments, share=kept[1] if kept else None)
         names = {bytes.fromhex(key): name for name, key in settings.consumers.items()}
-        answers = TrusteeDesk(founding, role, names, Fault(settings.fault))
+        answers = TrusteeDesk(founding, role, names, Fault(settings.fault), settings.names)
         board = KeyBoard(founding, made=kept is not None) if role.sequencer else None
         questions = {**answers.questions, **(board.questions if board else {})}
         with way.desk(settings.listen, questions) as desk, serving():

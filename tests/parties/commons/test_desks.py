@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mpc.commons.attachments import AbsentAttachmentError, MemoryAttachments
-from mpc.commons.encoding import decode, encode
-from mpc.commons.entries import CoinShare, Range
+from mpc.commons.encoding import Record, decode, encode
+from mpc.commons.entries import CoinShare, Range, Register, Revoke, Role
 from mpc.commons.following import Follower
+from mpc.commons.identities import Identity
 from mpc.commons.merkle import leaf_hash
 from mpc.commons.prio import TooManyLiesError
 from mpc.commons.release import ReleaseShare
@@ -22,12 +25,15 @@ from parties.commons import reading
 from parties.commons.aggregator import Counter
 from parties.commons.agreeing import TrusteeDesk
 from parties.commons.auditor import records_of, settled
+from parties.commons.consumer import told
 from parties.commons.faults import Fault
-from parties.commons.reading import Blobs, LogReader
+from parties.commons.history import history
+from parties.commons.reading import Blobs, LogReader, Submission
 from parties.commons.released import Released
 from parties.commons.settings import AggregatorSettings
 from parties.frame.errors import PartyError
 from tests.mpc.commons.prepared import ROWS, TOTAL, aggregate, fresh
+from tests.mpc.commons.setting import Log
 
 LIES = Fault("lies")
 
@@ -110,6 +116,65 @@ def test_a_part_of_a_coin_is_for_the_sequencer_alone() -> None:
 def test_only_the_sequencer_takes_entries() -> None:
     assert {"submit", "why"} <= set(desk(0)[0].questions)
     assert not {"submit", "why"} & set(desk(1)[0].questions)
+
+
+def test_in_a_federation_members_hand_in_their_own_entries_alone_under_the_names_of_the_shared_file() -> None:
+    log = Log()
+    log.register_all()
+    policy = log.policy(log.provider)
+    log.step()
+    stranger, newcomer = Identity(b"s" * 32), Identity(b"n" * 32)
+    members = {newcomer.key: "west", log.provider.key: "north", log.consumer.key: "institute"}
+    role: Any = SimpleNamespace(place=0, sequencer=log.sequencer, hand_in=log.trustees[0].hand_in, release=None)
+    role.submit = lambda entry, attachment: log.sequencer.submit(entry)
+    answers = [TrusteeDesk(log.founding, role, {}, Fault(), one).questions for one in (members, {})]
+
+    def submitted(peer: str, identity: Identity, contents: Record, place: int = 0) -> None:
+        entry = log.sign(identity, contents)
+        answers[place]["submit"].answer(peer, encode(Submission(entry, ())))
+
+    named = Register("west", Role.PROVIDER, b"")
+    for peer, identity, contents, said in (
+        ("north", log.provider, replace(named, name="south"), "expected north to register under its own name, found s"),
+        ("north", stranger, named, "expected an entry by the key of north in the shared file, found one by "),
+        ("north", newcomer, named, "expected an entry by the key of north in the shared file, found one by "),
+        ("institute", log.provider, Revoke(policy), "expected an entry by the key of institute in the shared file"),
+    ):
+        with pytest.raises(ProtocolError, match=said):
+            submitted(peer, identity, contents)
+    with pytest.raises(ProtocolError, match="expected an entry by the key of north"):
+        answers[0]["hand-in"].answer("north", log.sign(stranger, Revoke(policy)))
+    submitted("west", newcomer, named)
+    answers[0]["hand-in"].answer("north", log.sign(log.provider, Revoke(policy)))
+    log.step()
+    assert log.copy.state.names["west"] == newcomer.key
+    submitted("north", stranger, replace(named, name="other"), place=1)  # in a run anybody may write
+    log.step()
+    assert log.copy.state.names["other"] == stranger.key
+
+
+def test_names_are_those_of_the_shared_file_whatever_was_registered() -> None:
+    log = Log()
+    log.register_all()  # the name clinic-1 among others
+    log.policy(log.provider, consumers=(log.consumer.key,))
+    log.report(log.policy(log.other_provider), 0, log.other_provider)
+    log.step()
+    names = {log.provider.key: "north", log.consumer.key: "clinic-1"}
+    stranger = log.other_provider.key.hex()[:16]
+    events = {one.index: one for one in history(log.copy, reports=True, names=names)}
+    registered = {log.copy.state.members[key].name: log.copy.state.members[key].index for key in log.copy.state.members}
+    assert events[registered["clinic-1"]].author == "north"
+    assert events[registered["institute"]].author == "clinic-1"
+    assert events[registered["clinic-2"]].author == stranger
+    policies = [one for one in events.values() if one.kind == "policy"]
+    assert [one.author for one in policies] == ["north", stranger]
+    assert "1 of clinic-1," in policies[0].text
+    (report,) = log.copy.state.of_task["heights"]
+    plain = {one.index: one.author for one in history(log.copy, reports=True)}
+    assert plain[report] == "clinic-2"
+    result: Any = SimpleNamespace(rejected=(report,), reports=(), value={}, liars=(), silent=())
+    assert told(log.copy.state, result, {}, {})["rejected"] == {"clinic-2": 1}
+    assert told(log.copy.state, result, {}, {log.other_provider.key: "east"})["rejected"] == {"east": 1}
 
 
 def test_a_trustee_that_lies_is_named_by_the_consumer_and_in_the_coin() -> None:

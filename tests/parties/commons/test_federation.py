@@ -49,7 +49,7 @@ def test_members_with_keys_of_their_own_give_the_result_of_the_twin_and_one_with
         result = here.result(here.start_asking("institute"))
         assert values(result) == expected()
         asked, audited = result["reports"]
-        assert asked["absent"] == {}
+        assert (asked["absent"], asked["left_out"]) == ({}, [])
         assert {one["reports"] for one in asked["answers"]} == {3 * EACH}
         assert audited["size"] == audited["certified"]
         keys_stay_at_home(here)
@@ -62,8 +62,9 @@ def test_members_with_keys_of_their_own_give_the_result_of_the_twin_and_one_with
         key = (here.durable("trustee-3") / "trustees-key").read_bytes()
         assert command("withdraw", "--dir", str(here.folder("clinic-1"))).returncode == 0
         here.until(lambda: here.said("clinic-1", "bars every grant behind it"), "clinic-1 revokes its policy")
-        again = here.result(here.start_asking("institute"))["reports"][0]["answers"]
-        assert all("revokes the policy" in one["refused"] for one in again)
+        again = here.result(here.start_asking("institute"))["reports"][0]
+        assert [one["reports"] for one in again["answers"]] == [2 * EACH] * len(asked["answers"])
+        assert again["left_out"] == [{"name": "clinic-1", "reports": EACH, "why": "their policy is revoked"}]
         assert (here.durable("trustee-3") / "trustees-key").read_bytes() == key
 
 
@@ -208,6 +209,27 @@ def test_a_provider_reads_its_own_file_alone_and_all_compare_what_is_asked(tmp_p
     assert [name for name in differ if name.startswith("question ")] == ["question age"]
     with pytest.raises(ConfigError, match="expected providers clinic-0, clinic-1, who have measurements, found"):
         PROTOCOL.check_federation(config(data={"files": {"clinic-0": "0.csv", "clinic-1": "1.csv"}}), members)
+
+
+def test_providers_see_what_noise_costs_their_records_and_all_compare_the_uses(tmp_path: Path) -> None:
+    shared = document(dp_noise_scale=5.0)
+    members = members_of(shared, tmp_path, list(ROLES))
+    notes = {}
+    for name in ("clinic-0", "institute", "aggregator-1"):
+        run = Run(RunFolders(tmp_path / name, tmp_path / name / "logs", "test"), "0" * 32, 0)
+        config = CommonsConfig.model_validate(shared["commons"])
+        notes[name] = PROTOCOL.member(config, members, name, ROLES[name], run).notes
+    costs = [note for note in notes["institute"] if "epsilon" in note]
+    assert costs == [note for note in notes["clinic-0"] if "epsilon" in note]
+    assert "the policies that were agreed on allow 9 results of a record, which cost at most epsilon" in costs[-1]
+    assert not [note for note in notes["aggregator-1"] if "epsilon" in note]
+    folders = RunFolders(tmp_path / "clinic-0", tmp_path / "clinic-0" / "logs", "test")
+    agreed = [
+        PROTOCOL.reach(CommonsConfig.model_validate(shared["commons"] | more), members, "clinic-0", folders).agreed
+        for more in ({}, {"uses": 5}, {"dp_delta": 1e-5})
+    ]
+    differ = [[key for key in agreed[0] if agreed[0][key] != one[key]] for one in agreed]
+    assert differ == [[], ["uses of a report"], ["delta of a noisy result"]]
 
 
 def test_members_that_cannot_take_part_as_configured_are_refused_and_a_rehearsal_has_their_names(

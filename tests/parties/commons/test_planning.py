@@ -107,9 +107,10 @@ def test_noise_costs_what_the_plan_says_and_leaves_the_regression_out(tmp_path: 
     asked = next(process.settings for process in plan.processes if process.name == "institute")
     assert asked.model_dump()["functions"] == ("radius.histogram/10/noise-5", "radius.sum/511/noise-2555")
     assert any(note.startswith("epsilon 1.53 at delta 1e-06 for the mean radius in buckets") for note in plan.notes)
-    (allowed,) = (note for note in plan.notes if "policies allow 4 results of a record" in note)
+    (allowed,) = (note for note in plan.notes if "agreed on allow 4 results of a record" in note)
     found = re.search(r"at most epsilon ([0-9.]+) at delta 1e-06", allowed)
     assert found
+    assert any("for each record, which is one report, and not for each person" in note for note in plan.notes)
     (task,) = next(one.settings for one in plan.processes if one.name == "trustee-0").founding.tasks  # type: ignore[attr-defined]
     functions = asked.model_dump()["functions"]
     assert float(found[1]) == pytest.approx(

@@ -49,6 +49,15 @@ def test_who_was_not_there_when_a_member_asked_is_shown() -> None:
     assert warning == "trustee-3 was not there, so that the asking went on without it (no answer)."
 
 
+def test_whose_reports_were_left_out_is_shown_and_that_results_are_of_different_ones() -> None:
+    left_out = [{"name": "clinic-1", "reports": 4, "why": "their policy is revoked"}]
+    asked = {"answers": [answer(clinics.SUM, {"sum": 1})], "privacy": (), "left_out": left_out}
+    audited = {"folder": "logs/run/log", "size": 9, "certified": 9, "events": EVENTS}
+    assert summary([asked, audited]).warnings == ("4 reports of clinic-1 were left out: their policy is revoked.",)
+    asked["answers"] = [answer(clinics.SUM, {"sum": 1}), answer(clinics.SUM, {"sum": 1}, reports=13)]
+    assert summary([asked, audited]).warnings[1] == "So the results are of different reports."
+
+
 def test_a_singular_regression_and_noise_below_zero_are_shown_as_they_are() -> None:
     noisy = f"{clinics.HISTOGRAM}{clinics.NOISE}5"
     found = shown(

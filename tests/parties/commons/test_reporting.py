@@ -1,17 +1,14 @@
-"""What a provider has reported stays what it is, and a consumer counts no report of a stranger."""
+"""What a provider has reported stays what it is."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from parties.commons.commands import withdraw
 from parties.commons.config import CommonsConfig
-from parties.commons.consumer import Asking
 from parties.commons.options import MemberOptions
 from parties.commons.own_log import kept_measures, kept_view
 from parties.commons.reporting import (
@@ -23,9 +20,8 @@ from parties.commons.reporting import (
     mark_withdrawn,
     withdrawn_by,
 )
-from parties.commons.settings import SEED, ConsumerSettings
+from parties.commons.settings import SEED
 from parties.frame.errors import ConfigError, PartyError
-from tests.mpc.commons.prepared import prepared
 
 KEPT_REPORTS = KeptReports(b"policy", hashlib.sha256(b"[1]").digest(), (b"entry",), (b"sealed",))
 
@@ -71,28 +67,3 @@ def test_a_provider_that_has_its_keys_alone_withdraws_what_the_log_has(tmp_path:
     (folder / SEED).write_bytes(bytes(32))
     withdraw(CommonsConfig(), tmp_path, MemberOptions(member="clinic-0", member_role="provider"))
     assert withdrawn_by(folder) == ()
-
-
-def test_reports_of_strangers_are_in_no_range() -> None:
-    log = prepared().cast.consumer.log
-    task = log.state.founding.tasks[0].name
-    every = log.state.of_task[task]
-    authors = [log.state.reports[one].author for one in every]
-    stranger = authors[0]
-    notes = list[str]()
-    role: Any = SimpleNamespace(log=log)
-    reader: Any = SimpleNamespace(state=log.state)
-    progress: Any = SimpleNamespace(note=notes.append)
-    for known in (
-        None,
-        tuple({one.hex() for one in authors}),
-        tuple({one.hex() for one in authors if one != stranger}),
-    ):
-        settings = ConsumerSettings.model_construct(task=task, authors=known)
-        ranges = Asking(settings, role, reader, [], progress)._ranges()
-        named = [one for one in every if any(two.first <= one < two.end for two in ranges)]
-        leaves_out = known is not None and stranger.hex() not in known
-        assert named == [
-            one for one, author in zip(every, authors, strict=True) if author != stranger or not leaves_out
-        ]
-    assert notes == [f"leaves out {authors.count(stranger)} reports whose authors are no providers of the federation"]
