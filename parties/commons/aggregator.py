@@ -14,11 +14,12 @@ from collections.abc import Callable
 
 from mpc.commons.access import request_of
 from mpc.commons.attachments import MemoryAttachments
-from mpc.commons.entries import Step
+from mpc.commons.encoding import decode
+from mpc.commons.entries import Complaint, Entry, Step
 from mpc.commons.functions import noise_of
 from mpc.commons.group import SecretScalar
 from mpc.commons.identities import Identity
-from mpc.commons.proceedings import coins_to_toss, function_of
+from mpc.commons.proceedings import coins_to_toss, function_of, task_of_grant
 from mpc.commons.roles.aggregator import Aggregator
 from mpc.errors import MpcError, ProtocolError
 from parties.commons.answering import Question
@@ -91,7 +92,8 @@ class Counter:
 class Work:
     """What an aggregator does for each grant: its noise, its words, and its sum once the verdict stands.
 
-    A step that fails is tried again, with the same entries, for as long as the log waits for it.
+    A step that fails is tried again, with the same entries, for as long as the log waits for it. What the log has of
+    this aggregator already is left out: after a start it would be said with fresh randomness, and so be a second one.
     """
 
     def __init__(self, role: Aggregator, way: Ways, counter: Counter, fault: Fault) -> None:
@@ -148,7 +150,9 @@ class Work:
 
     def _say_noise(self, grant: bytes) -> None:
         self._fault.fail()
-        drawn = self._drawn
+        drawn, state = self._drawn, self._role.log.state
+        if (grant, self._place(grant)) in state.noises:
+            return
         if (key := (grant, self._say_noise)) not in drawn:
             drawn[key] = [self._role.noise(grant)]
         self.reader.write(drawn[key], "a part of the noise")
@@ -158,16 +162,29 @@ class Work:
         self.reader.fetch(lambda: role.wants(grant), role.attachments)
         if (key := (grant, self._say_words)) not in self._drawn:
             self._drawn[key] = [(entry, None) for entry in role.complaints(grant)]
-        if complaints := self._drawn[key]:
+        place = self._place(grant)
+        said_before = {report for about, report, one in state.complaints if (about, one) == (grant, place)}
+        if complaints := [one for one in self._drawn[key] if _report_of(one[0]) not in said_before]:
             self._way.progress.note(f"complains about {len(complaints)} boxes")
             self.reader.write(complaints, "complaints")
         entry, said = role.words(grant)
         entry, said = self._fault.of_words(role.identity, state.founding.origin, grant, said, entry)
         self.reader.write([(entry, said)], "verifier words")
 
+    def _place(self, grant: bytes) -> int | None:
+        return task_of_grant(self._role.log.state, grant).place_of(self._role.identity.key)
+
     def _say_sum(self, grant: bytes) -> None:
         self.reader.fetch(lambda: self._role.wants(grant), self._role.attachments)
         self._counter.put(grant, self._fault.of_sum(self._role.sum(grant)))
+
+
+def _report_of(complaint: bytes) -> int:
+    """Return the report that a complaint is about."""
+    found = decode(Entry, complaint).contents()
+    if not isinstance(found, Complaint):
+        raise ProtocolError(f"expected a complaint, found {type(found).__name__}")
+    return found.report
 
 
 if __name__ == "__main__":

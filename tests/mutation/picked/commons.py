@@ -158,10 +158,14 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("            if key in owner:", "            if False:"),
         ("    if WORDS.get(word) != role:", "    if False:"),
     ],
+    "parties/commons/aggregator.py": [
+        ("        if (grant, self._place(grant)) in state.noises:", "        if False:"),
+        (" if _report_of(one[0]) not in said_before]:", "]:"),
+    ],
     "parties/commons/provider.py": [
         ("                self._check_unreported()\n", "                pass\n"),
         ("for leaf in [one for one in own if one not in self.reader.state.revoked]:", "for leaf in own:"),
-        ("catch_up(settings.founding.faulty + 1)", "catch_up(1)"),
+        ("catch_up(self._settings.founding.faulty + 1)", "catch_up(1)"),
     ],
     "parties/commons/reading.py": [
         ("                if len(shown) >= of:\n", "                if True:\n"),

@@ -6,13 +6,17 @@ import json
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
 from mpc.commons.identities import Identity
+from parties.commons import trustee
+from parties.commons.agreeing import TrusteeDesk
 from parties.commons.config import CommonsConfig
 from parties.commons.key_making import KEPT as KEY
 from parties.commons.own_keys import WORDS, make_keys, own_keys
@@ -230,6 +234,33 @@ def test_providers_see_what_noise_costs_their_records_and_all_compare_the_uses(t
     ]
     differ = [[key for key in agreed[0] if agreed[0][key] != one[key]] for one in agreed]
     assert differ == [[], ["uses of a report"], ["delta of a noisy result"]]
+
+
+def test_a_trustees_desk_knows_whose_key_is_whose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = document()
+    members = members_of(shared, tmp_path, list(ROLES))
+    run = Run(RunFolders(tmp_path / "trustee-0", tmp_path / "trustee-0" / "logs", "test"), "0" * 32, 0)
+    config = CommonsConfig.model_validate(shared["commons"])
+    (process,) = PROTOCOL.member(config, members, "trustee-0", "trustee", run).processes
+    made = list[TrusteeDesk]()
+
+    class Made(Exception):
+        """A desk is made, and nothing further is wanted."""
+
+    class Desk(TrusteeDesk):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            made.append(self)
+            raise Made
+
+    monkeypatch.setattr(trustee, "TrusteeDesk", Desk)
+    monkeypatch.setattr(trustee, "ways", lambda *_: nullcontext(SimpleNamespace(stand_by=lambda: None)))
+    party: Any = SimpleNamespace(settings=process.settings, progress=None, folder=tmp_path)
+    with pytest.raises(Made):
+        trustee.trustee(party)
+    lines = shared["commons"]["keys"]
+    assert made[0]._members == {bytes.fromhex(line.split("/")[1]): name for name, line in lines.items()}
+    assert set(made[0]._members.values()) == set(ROLES)
 
 
 def test_members_that_cannot_take_part_as_configured_are_refused_and_a_rehearsal_has_their_names(
