@@ -163,7 +163,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "parties/commons/provider.py": [
         ("                self._check_unreported()\n", "                pass\n"),
         ("for leaf in [one for one in own if one not in self.reader.state.revoked]:", "for leaf in own:"),
-        ("catch_up(settings.founding.faulty + 1)", "catch_up(1)"),
+        ("catch_up(self._settings.founding.faulty + 1)", "catch_up(1)"),
     ],
     "parties/commons/reading.py": [
         ("                if len(shown) >= of:\n", "                if True:\n"),
