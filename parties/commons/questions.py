@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from parties.learning.own.choices import ClassValue
+from parties.learning.own.choices import ClassValue, refuse_absent
 
 MOST_STEPS = 2**32 - 1
 """How many steps a range may have: those that 32 bits hold, which is what a regression's circuit takes."""
@@ -349,10 +349,11 @@ def value_text(value: bool | int | str) -> str:
 
 
 def _check_categories(key: str, values: Sequence[Any]) -> None:
-    """Raise `ValueError` unless there are two values or more that nobody takes for one another."""
+    """Raise `ValueError` unless there are two values or more that nobody takes for one another, or for none."""
     texts = [value_text(value) for value in values]
     if not 2 <= len(values) <= _MOST_BUCKETS or len(set(texts)) != len(texts):
         raise ValueError(f"{key}: expected 2 to {_MOST_BUCKETS} different values, found {', '.join(texts[:10])}")
+    refuse_absent(values, f"{key}: ")
 
 
 def check_questions(questions: Sequence[Histogram | Sum | Count | Regression]) -> None:

@@ -37,7 +37,11 @@ PICKED: dict[str, list[tuple[str, str]]] = {
         ("        while self._bytes > self._most and self._kept:", "        while False:"),
         ("        except AbsentAttachmentError:\n            raise\n", ""),
     ],
+    "parties/commons/questions.py": [
+        ('    refuse_absent(values, f"{key}: ")\n', ""),
+    ],
     "parties/commons/converting.py": [
+        ("    column = _as_written(column)\n", ""),
         ("    if not fits.all():", "    if False:"),
         ('    if beyond.any() and asked.outside == "refuse":', "    if False:"),
         ('    if unknown.any() and asked.outside == "refuse":', "    if False:"),
