@@ -317,6 +317,16 @@ def test_a_name_that_cannot_say_all_holds_a_digest_of_it(tmp_path: Path) -> None
         ([LINE | {"from": [LINE["target"], LINE["target"]]}], {}, "from: expected different names, found stay twice"),
         ([AGE | {"outside": "drop"}], {"dp_noise_scale": 5.0}, "expected no record to be dropped where there is noise"),
         ([LINE], {"dp_noise_scale": 5.0}, "expected a count or a sum where there is noise, found regressions alone"),
+        (
+            [STAY],
+            {"dp_noise_scale": 1 / 3},
+            r"dp_noise_scale: .* times 1, for a count, .* found 0\.3333333333333333, wh",
+        ),
+        ([STAY | {"step": 1e-6}], {"dp_noise_scale": 1000.5}, r"times 60000000, for mean of stay .*makes 60030000000"),
+        ([], {"data": None, "dp_noise_scale": 5e7}, "times 511, for the sum of the radius"),
+        ([STAY | {"most": 1e308, "step": 1e300}], {}, r"most: expected a magnitude of at most 1e\+50, found 1e\+308"),
+        ([STAY | {"least": -1e51, "step": 1e50}], {}, r"least: expected a magnitude of at most 1e\+50, found -1e\+51"),
+        ([STAY | {"most": 1e-300, "step": 1e-301}], {}, "step: expected at least 1e-50, found 1e-301"),
         (ALL, {"uses": 4}, "uses: expected at least 5"),
     ],
 )
@@ -325,6 +335,14 @@ def test_what_cannot_be_asked_is_one_sentence(
 ) -> None:
     with pytest.raises(ValidationError, match=sentence):
         config(tmp_path, questions, {"a": "a.csv"}, **more)
+
+
+def test_a_scale_of_noise_and_a_range_at_the_bounds_are_taken(tmp_path: Path) -> None:
+    its = config(tmp_path, [STAY], {"a": "a.csv"}, dp_noise_scale=1.123456789)
+    assert measured.functions(its) == ("stay-in-days_0_to_60_by_0.5.sum/120/noise-134.81481468",)
+    wide = [STAY | {"least": -1e50, "most": 1e50, "step": 1e48}]
+    (question,) = config(tmp_path, wide, {"a": "a.csv"}).asked
+    assert in_units(question, {"sum": 200 * 10**9}, 10**9)["mean"] == 1e50
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
