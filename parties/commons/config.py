@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mpc.commons.functions import noise_of
+from parties.commons import clinics
 from parties.commons.own import DataConfig
-from parties.commons.questions import Question, Regression, check_questions
+from parties.commons.questions import Question, Regression, Sum, check_questions
 
 MOST_PARTIES = 64
 
@@ -136,6 +138,21 @@ class CommonsConfig(BaseModel):
                 f"questions: expected no record to be dropped where there is noise, found drop for {dropping.called}: "
                 "the number of reports is public, and would show which records were dropped; use refuse or clamp"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_noise(self) -> CommonsConfig:
+        """Refuse a scale that no function's name can say, of a count or of a sum, which has it times its steps."""
+        if (scale := self.dp_noise_scale) is None:
+            return self
+        sums = {one.about: one.steps for one in self.asked if isinstance(one, Sum)}
+        for about, most in ({"a count": 1} | (sums if self.data else {"the sum of the radius": clinics.MOST})).items():
+            written = clinics.noise(scale, most)
+            if not noise_of(f"count{written}"):
+                raise ValueError(
+                    f"dp_noise_scale: expected one that times {most}, for {about}, has at most 10 digits before its "
+                    f"point and 9 behind it, found {scale!r}, which makes {written.removeprefix(clinics.NOISE)}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -135,6 +135,7 @@ def _numbers(
     """Return numbers within bounds, which rows stay, and what was done. Rows that go have the lower bound."""
     low, high = bounds
     column, gone, notes = _present(table, asked.column, asked.missing, wanted)
+    column = _as_written(column)
     if gone.any():
         column = column.astype(object)
         column[gone] = repr(low) if table.is_text else low
@@ -154,6 +155,13 @@ def _numbers(
         )
     drops = asked.outside == "drop"
     return np.clip(found, low, high), ~gone & ~(beyond & drops), notes
+
+
+def _as_written(column: NDArray[Any]) -> NDArray[Any]:
+    """Return short floats as the numbers that they are written as. The one for 5.7 is below 5.7 as a longer float."""
+    if column.dtype.kind != "f" or column.dtype.itemsize >= np.dtype(np.float64).itemsize:
+        return column
+    return np.array([float(str(one)) for one in column], np.float64)
 
 
 # -- words -----------------------------------------------------------------------------------------------------------

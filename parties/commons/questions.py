@@ -22,10 +22,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from parties.learning.own.choices import ClassValue
+from parties.learning.own.choices import ClassValue, refuse_absent
 
 MOST_STEPS = 2**32 - 1
 """How many steps a range may have: those that 32 bits hold, which is what a regression's circuit takes."""
+
+MOST_MAGNITUDE = 1e50
+"""The largest magnitude of a bound, and the reciprocal of the smallest step. Results in units stay floats by far."""
 
 _MOST_BARE, _MOST_WITH_NOISE = 128, 100  # letters of a name; noise takes up to 28 more
 _MOST_BUCKETS = 10_000
@@ -111,6 +114,11 @@ class Numbers(OneColumn):
     def _check_steps(self) -> Numbers:
         if not self.least < self.most:
             raise ValueError(f"least, most: expected a least below the most, found {self.least:g} and {self.most:g}")
+        for key in ("least", "most"):
+            if abs(bound := getattr(self, key)) > MOST_MAGNITUDE:
+                raise ValueError(f"{key}: expected a magnitude of at most {MOST_MAGNITUDE:g}, found {bound:g}")
+        if self.step < 1 / MOST_MAGNITUDE:
+            raise ValueError(f"step: expected at least {1 / MOST_MAGNITUDE:g}, found {self.step:g}")
         steps = (exact(self.most) - exact(self.least)) / exact(self.step)
         if steps.denominator != 1:
             raise ValueError(
@@ -349,10 +357,11 @@ def value_text(value: bool | int | str) -> str:
 
 
 def _check_categories(key: str, values: Sequence[Any]) -> None:
-    """Raise `ValueError` unless there are two values or more that nobody takes for one another."""
+    """Raise `ValueError` unless there are two values or more that nobody takes for one another, or for none."""
     texts = [value_text(value) for value in values]
     if not 2 <= len(values) <= _MOST_BUCKETS or len(set(texts)) != len(texts):
         raise ValueError(f"{key}: expected 2 to {_MOST_BUCKETS} different values, found {', '.join(texts[:10])}")
+    refuse_absent(values, f"{key}: ")
 
 
 def check_questions(questions: Sequence[Histogram | Sum | Count | Regression]) -> None:

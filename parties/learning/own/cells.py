@@ -17,14 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parties.learning.own.choices import ClassValue
+from parties.learning.own.choices import ABSENT, ClassValue
 from parties.learning.own.tables import Table
 from parties.learning.records import DataError
 
 Numbers = NDArray[np.float64]
-
-ABSENT = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"})
-"""The texts in a CSV file that say that there is no value."""
 
 _NUMBER = re.compile(r"\s*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\s*")
 _OTHER = re.compile(r"[^-+0-9.eE \n]")

@@ -7,6 +7,7 @@ and constants, and holds nothing of a record. The other part is paths. They are 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,6 +34,9 @@ def _class_value(value: Any) -> bool | int | str:
 
 ClassValue = Annotated[bool | int | str, PlainValidator(_class_value)]
 """The value of a class in the label column. Bool comes before int, because Python takes true for 1."""
+
+ABSENT = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"})
+"""The texts in a file that say that there is no value."""
 
 Outside = Literal["cut", "refuse"]
 
@@ -261,6 +265,7 @@ class DataChoices(_Strict):
             if len(values) < 2:
                 raise ValueError(f"{column}: expected at least 2 values, found {len(values)}")
             _refuse_alike(values, f"{column}: ")
+            refuse_absent(values, f"{column}: ")
         return categories
 
     @model_validator(mode="after")
@@ -311,6 +316,7 @@ class DataChoices(_Strict):
             raise ValueError("features: expected the columns that the network gets, or `image`, found neither")
         if self.label is None and not self.labels:
             raise ValueError("label: expected the column with the class, found none")
+        refuse_absent(self.classes, "classes: ")
         for column in {self.label, *self.labels} - {None}:
             if column in self.features:
                 raise ValueError(f"features: expected no label among them, found {column!r}")
@@ -396,6 +402,16 @@ def _refuse_alike(values: tuple[ClassValue, ...], where: str = "") -> None:
                 f"{where}expected values that differ in a file of text, found {seen[text]!r} and {value!r}"
             )
         seen[text] = value
+
+
+def refuse_absent(values: Iterable[ClassValue], where: str = "") -> None:
+    """Raise ValueError for a value that stands for none in a file, so that no cell could have it."""
+    for value in values:
+        if isinstance(value, str) and value.strip() in ABSENT:
+            raise ValueError(
+                f"{where}expected values, found {value!r}, which says in a file that there is none: write another word "
+                "there and here"
+            )
 
 
 def _listed(names: tuple[str, ...], most: int = 3) -> str:

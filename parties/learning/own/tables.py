@@ -274,8 +274,14 @@ def _read_parquet(path: Path, wanted: Iterable[str] | None) -> Table:
 
 
 def _cells(column: Any) -> NDArray[Any]:
-    """Return the cells of a column, as objects where one has no value, so that whole numbers stay whole."""
-    if column.null_count:
+    """Return the cells of a column. Where one has no value, they are objects, so that whole numbers stay whole.
+
+    Floats keep their type, which says how they are written. There NaN stands for no value.
+    """
+    types = library("pyarrow.types")
+    if types.is_dictionary(column.type) and types.is_floating(column.type.value_type):
+        column = column.cast(column.type.value_type)
+    if column.null_count and not types.is_floating(column.type):
         cells: NDArray[Any] = np.array([*column.to_pylist(), None], object)[:-1]
         return cells
     return np.asarray(column.to_numpy())

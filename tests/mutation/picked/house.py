@@ -165,6 +165,7 @@ PICKED: dict[str, list[tuple[str, str]]] = {
     "parties/learning/own/tables.py": [
         ("        if lists_others and not (self", "        if not (self"),
         ("is_wanted = wanted is not None and name in chosen", "is_wanted = True"),
+        ("    if column.null_count and not types.is_floating(column.type):", "    if column.null_count:"),
         ("    if rows != table.num_rows:", "    if False:"),
         ("ignore_empty_lines=not is_single", "ignore_empty_lines=True"),
     ],

@@ -191,6 +191,37 @@ def test_half_a_step_goes_up_however_floats_are_rounded(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("form", ["npz", "parquet", "parquet with gaps"])
+def test_a_short_float_is_the_number_that_it_is_written_as(tmp_path: Path, kind: str, form: str) -> None:
+    questions = [
+        {"kind": "histogram", "column": "x", "edges": [4, 5.7, 6.5, 14.1], "missing": "drop"},
+        {"kind": "sum", "column": "x", "least": 4.1, "most": 14.1, "step": 0.1, "missing": "drop"},
+    ]
+    values = np.array([5.7, 6.5, 14.1, 4.1, 5.6], kind)
+    if form == "npz":
+        np.savez(tmp_path / "a.npz", x=values)
+    else:
+        arrow = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+
+        gaps = [None] if form == "parquet with gaps" else []
+        parquet.write_table(
+            arrow.table({"x": arrow.array([*values, *gaps], arrow.from_numpy_dtype(kind))}), tmp_path / "a.parquet"
+        )
+    its = config(tmp_path, questions, "a.*")
+    found = measured.measurements_of(its, "a")
+    assert [list(row.values()) for row in found.rows] == [[1, 16], [2, 24], [2, 100], [0, 0], [0, 15]]
+    assert not [note for note in found.notes if "nearest step" in note]
+
+
+def test_empty_lines_of_one_column_are_records_without_a_value(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("age\n17\n\n70\n")
+    with pytest.raises(ConfigError, match=r"row 2, column 'age': .*found no value in 1 of 3 rows"):
+        measured.measurements_of(config(tmp_path, [AGE]), "a")
+    assert len(measured.measurements_of(config(tmp_path, [AGE | {"missing": "drop"}]), "a").rows) == 2
+
+
 @pytest.mark.parametrize(("name", "wrong"), [("_whole", lambda number: 1), ("bisect_right", lambda edges, number: 1)])
 def test_a_conversion_that_another_way_does_not_confirm_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, wrong: Any
@@ -278,11 +309,24 @@ def test_a_name_that_cannot_say_all_holds_a_digest_of_it(tmp_path: Path) -> None
         ([AGE | {"categories": ["a", "b"]}], {}, "edges, categories: expected one of the two"),
         ([WARD | {"outside": "clamp"}], {}, "expected no clamp and no unit with categories"),
         ([WARD | {"categories": ["a", "a"]}], {}, "categories: expected 2 to 10000 different values"),
+        ([WARD | {"categories": ["None", "mild"]}], {}, "categories: expected values, found 'None', which says in a f"),
+        ([WARD | {"categories": ["", "mild"]}], {}, "categories: expected values, found '', which says in a file that"),
+        ([BACK | {"among": ["yes", "no", "NA"]}], {}, "among: expected values, found 'NA', which says in a file that"),
         ([BACK | {"value": "perhaps"}], {}, "value: expected one of yes, no, found 'perhaps'"),
         ([{"kind": "count", "column": "x", "value": "y"}], {}, "among: expected all values"),
         ([LINE | {"from": [LINE["target"], LINE["target"]]}], {}, "from: expected different names, found stay twice"),
         ([AGE | {"outside": "drop"}], {"dp_noise_scale": 5.0}, "expected no record to be dropped where there is noise"),
         ([LINE], {"dp_noise_scale": 5.0}, "expected a count or a sum where there is noise, found regressions alone"),
+        (
+            [STAY],
+            {"dp_noise_scale": 1 / 3},
+            r"dp_noise_scale: .* times 1, for a count, .* found 0\.3333333333333333, wh",
+        ),
+        ([STAY | {"step": 1e-6}], {"dp_noise_scale": 1000.5}, r"times 60000000, for mean of stay .*makes 60030000000"),
+        ([], {"data": None, "dp_noise_scale": 5e7}, "times 511, for the sum of the radius"),
+        ([STAY | {"most": 1e308, "step": 1e300}], {}, r"most: expected a magnitude of at most 1e\+50, found 1e\+308"),
+        ([STAY | {"least": -1e51, "step": 1e50}], {}, r"least: expected a magnitude of at most 1e\+50, found -1e\+51"),
+        ([STAY | {"most": 1e-300, "step": 1e-301}], {}, "step: expected at least 1e-50, found 1e-301"),
         (ALL, {"uses": 4}, "uses: expected at least 5"),
     ],
 )
@@ -291,6 +335,14 @@ def test_what_cannot_be_asked_is_one_sentence(
 ) -> None:
     with pytest.raises(ValidationError, match=sentence):
         config(tmp_path, questions, {"a": "a.csv"}, **more)
+
+
+def test_a_scale_of_noise_and_a_range_at_the_bounds_are_taken(tmp_path: Path) -> None:
+    its = config(tmp_path, [STAY], {"a": "a.csv"}, dp_noise_scale=1.123456789)
+    assert measured.functions(its) == ("stay-in-days_0_to_60_by_0.5.sum/120/noise-134.81481468",)
+    wide = [STAY | {"least": -1e50, "most": 1e50, "step": 1e48}]
+    (question,) = config(tmp_path, wide, {"a": "a.csv"}).asked
+    assert in_units(question, {"sum": 200 * 10**9}, 10**9)["mean"] == 1e50
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -220,6 +220,24 @@ def test_two_columns_of_one_name_are_told_by_their_places(tmp_path: Path) -> Non
         assert "secret" not in str(refused.value)
 
 
+def test_floats_keep_their_type_where_a_cell_has_no_value(tmp_path: Path) -> None:
+    short = pa.array([5.7, None], pa.float32())
+    pq.write_table(pa.table({"a": short, "b": short.dictionary_encode(), "c": [1, None]}), tmp_path / "records.parquet")
+    found = tables.read_table(tmp_path / "records.parquet", None).columns
+    for name in ("a", "b"):
+        assert found[name].dtype == np.float32
+        assert cells.absent(found[name]).tolist() == [False, True]
+    assert found["c"].tolist() == [1, None]
+
+
+@pytest.mark.parametrize(
+    "choices", [{"categories": {"sex": ["f", "None"]}}, {"classes": ["", "ill"]}, {"classes": ["ill", " NA "]}]
+)
+def test_a_word_that_stands_for_no_value_is_no_class_and_no_category(choices: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"expected values, found '.*', which says in a file that there is none"):
+        reader(**choices)
+
+
 def test_an_empty_line_of_one_column_is_a_cell_without_a_value(tmp_path: Path) -> None:
     for text in ("age\n17\n\n70\n", "\n\nage\n17\n\n70", '\ufeff\r\n"age"\r\n17\r\n""\r\n"70"\r\n'):
         assert tables.read_table(written(tmp_path, text), None).columns["age"].tolist() == ["17", "", "70"]
