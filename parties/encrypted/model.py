@@ -16,10 +16,9 @@ It is an NPZ file with these arrays, and nothing in it is pickled. As HDF5 (``.h
 from __future__ import annotations
 
 import io
-import math
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
@@ -32,6 +31,7 @@ from mpc.extras import missing, needed
 from parties.encrypted.preparation import Preparation
 from parties.encrypted.records import LabelledTable
 from parties.frame.private_files import write_private
+from parties.learning.model_files.stored import stored_arrays
 from parties.learning.records import DataError
 
 Floats = NDArray[np.float64]
@@ -142,7 +142,7 @@ class LinearModel:
     def from_bytes(cls, path: Path, content: bytes) -> LinearModel:
         """Return the model of what `to_bytes` gave. `path` is named in errors. Raises `DataError`."""
         try:
-            found = _arrays(content, _NAMES, _LATER)
+            found = stored_arrays(content, _NAMES, _LATER)
             mean, deviation, matrix = (found[name].astype(np.float64) for name in ("mean", "deviation", "matrix"))
             norm = float(found["norm"]) or None
             extractor = str(found.get("extractor", ""))
@@ -175,36 +175,9 @@ _NO_MODEL = (
 def array_of(content: bytes, name: str) -> NDArray[Any]:
     """Return one array of a model's file, which may be another party's. Raises `DataError` where there is none."""
     try:
-        return _arrays(content, (name,))[name]
+        return stored_arrays(content, (name,))[name]
     except _NO_MODEL as error:
         raise DataError(f"expected an array {name!r}, found none ({type(error).__name__})") from error
-
-
-def _arrays(content: bytes, names: Iterable[str], optional: Iterable[str] = ()) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an NPZ file, which may be another party's.
-
-    Every array is stored as it is, and the shape that it names needs just the bytes that are there. So a small file
-    cannot name a large array.
-    """
-    found = {}
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for name in (*names, *(name for name in optional if f"{name}.npy" in archive.namelist())):
-            member = archive.getinfo(f"{name}.npy")
-            if member.compress_type != zipfile.ZIP_STORED or not member.file_size == member.compress_size <= len(
-                content
-            ):
-                raise DataError(f"expected an array {name!r} that is stored without compression, found another")
-            stored = io.BytesIO(archive.read(member))
-            version = np.lib.format.read_magic(stored)
-            if version != (1, 0):
-                raise DataError(f"expected an array {name!r} of version 1.0 of the NPY format, found {version}")
-            shape, _, dtype = np.lib.format.read_array_header_1_0(stored)
-            size = math.prod(shape) * dtype.itemsize
-            if dtype.hasobject or min(shape, default=0) < 0 or size != member.file_size - stored.tell():
-                raise DataError(f"expected an array {name!r} as long as its shape says, found another or objects")
-            stored.seek(0)
-            found[name] = np.lib.format.read_array(stored, allow_pickle=False)
-    return found
 
 
 def check_name(path: Path) -> None:

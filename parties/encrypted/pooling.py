@@ -134,10 +134,11 @@ def encrypt_moments(
             "--keys_dir"
         )
     _check_width(table, choices.components)
+    records = choices.records or power_of_two(len(table.features))
+    share = _share(len(table.features), records)
     preparation = Preparation.of(
         table.features, choices.components, choices.whiten, choices.clip, choices.norm, table.extractor
     )
-    records = choices.records or power_of_two(len(table.features))
     job = RidgeJob.of(records, power_of_two(preparation.outputs), choices.ridge, table.targets)
     prepared, signs, cut = _prepared(job, preparation, table, table.classes)
     moments = owner_moments(job, prepared, signs)
@@ -148,9 +149,7 @@ def encrypt_moments(
     public, parts = holder_make_keys(job, secret), owner_encrypt_moments(job, secret, *moments)
     signer = signing_key(keys)
     shown, preparation_digest = pack_preparation(LinearModel.untrained(preparation, table.classes, 0), key_id)
-    header = of_preparation(
-        ridge_header("data", job, key_id, share=share_of(len(table.features))), table.extractor, preparation_digest
-    )
+    header = of_preparation(ridge_header("data", job, key_id, share=share), table.extractor, preparation_digest)
     encrypted, digest = pack_container(header, parts, signer)
     write_private_key(keys / PRIVATE, PrivateKey(seed, key_job(header, digest), key_id), passphrase)
     write_private(keys / PREPARATION, shown)
@@ -158,6 +157,17 @@ def encrypt_moments(
     write_packed(output, encrypted)
     key_bytes = (keys / PUBLIC).stat().st_size
     return _made(output, job, (cut, table, preparation), largest_eigenvalue(prepared), key_bytes, started)
+
+
+def _share(count: int, records: int) -> int:
+    """Return how many records others are told at most. Raises `DataError` where all owners have room for fewer."""
+    share = share_of(count)
+    if count <= records < share:  # more records than there is room for are refused with the moments
+        raise DataError(
+            f"all_records: expected at least {share} for {count} records, as others are told their number rounded up, "
+            f"found {records}"
+        )
+    return share
 
 
 def _check_width(table: LabelledTable, components: int | None) -> None:
@@ -187,6 +197,7 @@ def join_moments(
     public = read_container(public_key, "public key", signed_by)
     job = ridge_job_of(public_key, public.header)
     check_parts(public_key, public.header, job.key_sizes())
+    share = _share(len(table.features), job.records)
     kept = read_preparation(shown, public.header.key_id, public.header.preparation)
     if (power_of_two(kept.preparation.outputs), len(kept.weights)) != (job.features, job.targets):
         raise FileError(
@@ -199,7 +210,7 @@ def join_moments(
     key = owner_public_key(job, public.parts)
     if key.key_id.hex() != public.header.key_id:
         raise FileError(f"{public_key}: expected the key pair {public.header.key_id}, found {key.key_id.hex()}")
-    header = ridge_header("data", job, public.header.key_id, share=share_of(len(table.features)))
+    header = ridge_header("data", job, public.header.key_id, share=share)
     write_container(
         output, following(header, public.header), owner_encrypt_moments(job, key, *moments), signing_key(keys)
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +23,14 @@ from mpc.errors import ParameterError
 from mpc.inference.models.floats import FloatLayer, Floats, run
 from parties.frame.child import ending, run_child
 from parties.frame.errors import ConfigError
-from parties.learning.model_files.extraction import ExtractionJob, as_taken
+from parties.learning.model_files.extraction import ExtractionJob, as_taken, sizes_behind
 from parties.learning.model_files.layers_file import arrays_of, read_layers, settings_of, write_layers
 from parties.learning.model_files.source import ModelSource, missing_to_read, model_source
 from parties.learning.records import DataError
 
 LAYERS_FILE = ".npz"
 _AT_ONCE, _SAMPLES = 256, 64  # records
+_NUMBERS_AT_ONCE = 1 << 26
 _DEADLINE_S = 600.0
 
 
@@ -44,8 +46,7 @@ class Extractor:
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if self.outputs < 1:
-            raise DataError(f"expected an extractor for records of {self.shape}, found one without features")
+        sizes_behind(self.layers, self.shape)
 
     def __repr__(self) -> str:
         return f"Extractor({self.shape} -> {self.outputs})"
@@ -54,13 +55,8 @@ class Extractor:
     def outputs(self) -> int:
         """How many features a record becomes."""
         current = self.shape
-        for place, layer in enumerate(self.layers):
-            try:
-                current = layer.output_shape(current)
-            except ParameterError as error:
-                raise DataError(f"expected an extractor for records of {self.shape}: layer {place}: {error}") from error
-            if min(current) < 1:
-                raise DataError(f"expected an extractor for records of {self.shape}, found nothing left behind {layer}")
+        for layer in self.layers:
+            current = layer.output_shape(current)
         return math.prod(current)
 
     @property
@@ -96,10 +92,14 @@ class Extractor:
         if records.shape[1:] != self.shape:
             raise DataError(f"expected records of {self.shape} for the extractor, found {records.shape[1:]}")
         found = np.empty((len(records), self.outputs))
+        at_once = max(1, min(_AT_ONCE, _NUMBERS_AT_ONCE // max(sizes_behind(self.layers, self.shape))))
         with np.errstate(over="ignore", invalid="ignore"):  # what is no number is refused below
-            for start in range(0, len(records), _AT_ONCE):
-                some = records[start : start + _AT_ONCE]
-                found[start : start + len(some)] = run(self.layers, some).reshape(len(some), -1)
+            for start in range(0, len(records), at_once):
+                some = records[start : start + at_once]
+                try:
+                    found[start : start + len(some)] = run(self.layers, some).reshape(len(some), -1)
+                except (ParameterError, ValueError, TypeError) as error:  # of numbers that do not fit their layer
+                    raise DataError(f"expected an extractor for records of {self.shape}: {error}") from error
         finite = np.isfinite(found).all(axis=1)
         if not finite.all():
             raise DataError(
@@ -146,6 +146,10 @@ def load_extractor(
     if file.suffix.lower() == LAYERS_FILE:
         if factory is not None:
             raise ConfigError(f"features {file}: expected no factory with a file of layers, found {factory}.")
+        beside = {"folder of a factory": path, "trust in its pickle": trust_pickle or None}
+        for name, value in beside.items():
+            if value is not None:
+                raise ConfigError(f"features {file}: expected no {name} with a file of layers, found {value}.")
         read, shape, _ = read_layers(file)
         found, words = list(read), list[str]()
     else:
@@ -166,7 +170,12 @@ def _in_child(source: ModelSource, records: Floats) -> tuple[list[FloatLayer], t
         samples, made = Path(name) / "samples.npy", Path(name) / "layers.npz"
         np.save(samples, records[:_SAMPLES])
         job = ExtractionJob(source=source, samples=samples, layers=made)
-        child = run_child("parties.learning.model_files.extraction", job, _DEADLINE_S)
+        try:
+            child = run_child("parties.learning.model_files.extraction", job, _DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            raise ConfigError(
+                f"features {source.file}: expected its layers within {_DEADLINE_S:g} s, found none"
+            ) from None
         if child.returncode != 0:
             raise ConfigError(f"features {source.file}: {ending(child)}")
         layers, shape, _ = read_layers(made)

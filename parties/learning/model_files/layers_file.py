@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -36,9 +38,12 @@ from mpc.inference.models.floats import (
 )
 from mpc.inference.models.floats.layer import pair, reals, sides
 from parties.frame.private_files import write_private
+from parties.learning.model_files.stored import stored_arrays
 from parties.learning.records import DataError
 
 _FORMAT = 1
+_MOST = 1 << 16  # of a size, a stride or a padding
+_REALS = {"slope", "epsilon"}
 _Arrays = dict[str, NDArray[np.float64]]
 _ARRAYS: dict[type[FloatLayer], dict[str, str]] = {
     Conv2d: {"weight": "weight", "bias": "bias"},
@@ -101,17 +106,35 @@ def write_layers(path: Path, layers: Sequence[FloatLayer], shape: tuple[int, ...
 def read_layers(path: Path) -> tuple[tuple[FloatLayer, ...], tuple[int, ...], tuple[str, ...]]:
     """Return layers, input shape and classes of what `write_layers` wrote. Raises `DataError` for anything else."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            description = json.loads(str(file["description"]))
-            arrays = {name: file[name].astype(np.float64) for name in file.files if name != "description"}
+        found = stored_arrays(path.read_bytes())
+        description = json.loads(str(found.pop("description")))
+        arrays = {name: array.astype(np.float64) for name, array in found.items()}
         if description["format"] != _FORMAT:
             raise ValueError(f"format {description['format']}")
         layers = tuple(_layer(place, dict(one), arrays) for place, one in enumerate(description["layers"]))
         if arrays:
             raise ValueError(f"arrays that belong to no layer, {', '.join(arrays)}")
-        return layers, tuple(map(int, description["input_shape"])), tuple(map(str, description["classes"]))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, ParameterError) as error:
+        shape = tuple(description["input_shape"])
+        if len(shape) not in (1, 3) or not all(type(one) is int and 1 <= one <= _MOST for one in shape):
+            raise ValueError(f"an input shape {shape}, not (d,) or (channels, height, width)")
+        return layers, shape, tuple(map(str, description["classes"]))
+    except _NO_LAYERS as error:
         raise DataError(f"{path} cannot be read as a model ({type(error).__name__}: {error})") from error
+
+
+_NO_LAYERS = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    TokenError,
+    zipfile.BadZipFile,
+    DataError,
+    ParameterError,
+)
 
 
 def _layer(place: int, settings: dict[str, Any], arrays: _Arrays) -> FloatLayer:
@@ -120,4 +143,17 @@ def _layer(place: int, settings: dict[str, Any], arrays: _Arrays) -> FloatLayer:
         attribute: arrays.pop(f"{place}.{name}") for name, attribute in _ARRAYS.get(kind, {}).items()
     }
     listed = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+    for key, value in listed.items():
+        _check(place, key, value)
     return kind(**given, **listed)
+
+
+def _check(place: int, key: str, value: Any) -> None:
+    """Raise `ValueError` for a setting that no layer has."""
+    if key in _REALS:
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise ValueError(f"layer {place}: expected a number as {key}, found {value!r}")
+        return
+    least = 0 if key == "padding" else 1
+    if not all(type(one) is int and least <= one <= _MOST for one in (value if isinstance(value, tuple) else (value,))):
+        raise ValueError(f"layer {place}: expected whole numbers of {least} to {_MOST} as {key}, found {value!r}")

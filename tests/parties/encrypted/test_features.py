@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,8 @@ from parties.encrypted.options import (
 )
 from parties.encrypted.preparation import Preparation
 from parties.encrypted.records import LabelledTable, read_records
-from parties.frame.errors import PartyError
+from parties.frame.errors import ConfigError, PartyError
+from parties.learning.model_files import extractor
 from parties.learning.model_files.choices import ExtractorFile
 from parties.learning.model_files.extractor import Extractor
 from parties.learning.model_files.layers_file import write_layers
@@ -216,6 +220,8 @@ def test_a_last_layer_is_that_of_all_owners_features(owners: Path, tmp_path: Pat
         ({"features": Path("none.onnx")}, "none.onnx: expected a file, found none"),
         ({"features": Path("net.joblib")}, "net.joblib: expected a file, found none"),
         ({"features_factory": "a:b"}, "expected no factory with a file of layers, found a:b"),
+        ({"features_path": Path("some")}, "expected no folder of a factory with a file of layers, found some"),
+        ({"trust_pickle": True}, "expected no trust in its pickle with a file of layers, found True"),
     ],
 )
 def test_another_extractor_is_refused(owners: Path, tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
@@ -269,6 +275,90 @@ def test_features_that_are_no_numbers_or_too_many_are_refused(top: Path, tmp_pat
     with pytest.raises(DataError, match=r"expected records of \(3, 8, 8\) for the extractor, found \(1, 8, 8\)"):
         encrypt(top, "ada", tmp_path, features=tmp_path / "small.npz", features_layers=2)
     assert not (tmp_path / "keys").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"layer": {"kind": "AdaptiveAvgPool2d", "output": [100000, 1000000]}}, "expected whole numbers of 1 to 65536"),
+        (
+            {"layer": {"kind": "AdaptiveAvgPool2d", "output": [60000, 60000]}},
+            "at most 16777216 numbers a record, found",
+        ),
+        (
+            {"layer": {"kind": "AdaptiveAvgPool2d", "output": [1.5, 2]}},
+            "expected whole numbers of 1 to 65536 as output",
+        ),
+        (
+            {"layer": {"kind": "MaxPool2d", "kernel": 2, "padding": -1}},
+            "expected whole numbers of 0 to 65536 as padding",
+        ),
+        ({"layer": {"kind": "MaxPool2d", "kernel": 1, "stride": 60000, "padding": 60000}}, "at most 16777216 numbers"),
+        ({"layer": {"kind": "LeakyReLU", "slope": "x"}}, "layer 0: expected a number as slope, found 'x'"),
+        ({"layer": {"kind": "LeakyReLU", "slope": float("inf")}}, "layer 0: expected a number as slope, found inf"),
+        ({"layer": {"kind": "Conv2d", "groups": 1}, "0.weight": np.ones((2, 3)), "0.bias": np.ones(2)}, "layer 0"),
+        (
+            {
+                "layer": {"kind": "BatchNorm", "epsilon": 0.1},
+                **{f"0.{name}": np.ones(3) for name in ("running_mean", "running_var", "weight", "bias")},
+            },
+            r"expected an extractor for records of \(1, 8, 8\): ",
+        ),
+        ({"input_shape": []}, r"an input shape \(\), not \(d,\) or \(channels, height, width\)"),
+        ({"input_shape": [0]}, "an input shape"),
+        ({"input_shape": [1, 8, 8.0]}, "an input shape"),
+        ({"input_shape": [1000, 1000, 1000]}, "at most 16777216 numbers a record, found 1000000000"),
+        ({"layers": [[]]}, "cannot be read as a model"),
+    ],
+)
+def test_layers_that_somebody_else_has_made_up_end_in_a_sentence(
+    tmp_path: Path, change: dict[str, Any], sentence: str
+) -> None:
+    layers = [change["layer"]] if "layer" in change else [{"kind": "ReLU"}]
+    described = {"format": 1, "input_shape": [1, 8, 8], "classes": [], "layers": layers}
+    described |= {name: value for name, value in change.items() if name in ("input_shape", "layers")}
+    arrays = {name: value for name, value in change.items() if name.startswith("0.")}
+    np.savez(tmp_path / "net.npz", description=np.array(json.dumps(described)), **arrays)
+    images = LabelledTable(np.ones((2, 8, 8)), np.arange(2), ("a", "b"))
+    with pytest.raises(DataError, match=sentence):
+        features_of(images, ExtractorFile(file=tmp_path / "net.npz"))
+
+
+def test_compressed_layers_and_arrays_longer_than_they_are_stored_are_refused(top: Path, tmp_path: Path) -> None:
+    """A few kilobytes could name gigabytes of zeros."""
+    path = tmp_path / "net.npz"
+    with np.load(top / "net.npz") as file:
+        arrays = {name: file[name] for name in file.files}
+    np.savez_compressed(path, **arrays)
+    with pytest.raises(DataError, match="stored without compression, found another"):
+        Extractor.read(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            stored = io.BytesIO()
+            np.lib.format.write_array(stored, array)
+            content = stored.getvalue()
+            if name == "4.weight":
+                content = content.replace(b"(12, 18)", b"(12000000000, 18)").replace(b" " * 9 + b"\n", b"\n")
+            archive.writestr(f"{name}.npy", content)
+    with pytest.raises(DataError, match=r"expected an array '4\.weight' as long as its shape says, found another"):
+        Extractor.read(path)
+
+
+def test_rows_for_layers_of_images_end_in_a_sentence(top: Path) -> None:
+    rows = LabelledTable(np.ones((4, 64)), np.arange(4) % 2, ("a", "b"))
+    for file in (
+        ExtractorFile(file=top / "net.npz", layers=6),
+        ExtractorFile(file=top / "net.onnx", layers=6),
+        ExtractorFile(file=top / "net.pt", factory="ournet:make", path=top, layers=6),
+    ):
+        with pytest.raises(PartyError, match=r"expected (records|an extractor for records|an input) .*\(64,\)"):
+            features_of(rows, file)
+
+
+def test_a_file_that_is_not_converted_in_time_ends_in_a_sentence(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extractor, "_DEADLINE_S", 0.001)
+    with pytest.raises(ConfigError, match=r"features .*net.onnx: expected its layers within 0.001 s, found none"):
+        features_of(read(top / "test"), ExtractorFile(file=top / "net.onnx"))
 
 
 def test_one_owners_last_layer_is_verified(top: Path, tmp_path: Path) -> None:
