@@ -119,10 +119,10 @@ class Keys:
         product = self.evaluator.relinearize(functools.reduce(self.evaluator.add, products), self.products)
         return self._rescaled(product, level, first[0].scale * second[0].scale / self.prime(level))
 
-    def scaled_up(self, value: Encrypted, bits: int) -> Encrypted:
-        power = self._plain(1.0, value, Fraction(1 << bits))
-        product = self.evaluator.multiply_plain(value.ciphertext, power)
-        return self._at(product, value.level, value.level, value.scale * (1 << bits))
+    def scaled_up(self, value: Encrypted, bits: int, power: int = 0) -> Encrypted:
+        factor = self._plain(2.0**power, value, Fraction(2) ** bits)
+        product = self.evaluator.multiply_plain(value.ciphertext, factor)
+        return self._at(product, value.level, value.level, value.scale * Fraction(2) ** bits)
 
     def each(self, steps: Sequence[Callable[[], Encrypted]]) -> list[Encrypted]:
         return [step() for step in steps]
@@ -133,6 +133,10 @@ class Keys:
     def multiply_plain(self, value: Encrypted, slots: Floats | float, scale: Fraction) -> Encrypted:
         plain = self._plain(slots, value, scale * self.prime(value.level) / value.scale)
         return self._rescaled(self.evaluator.multiply_plain(value.ciphertext, plain), value.level, scale)
+
+    def times_plain(self, like: Encrypted, slots: Floats, scale: Fraction) -> Callable[[Encrypted], Encrypted]:
+        plain = self._plain(slots, like, scale * self.prime(like.level) / like.scale)
+        return lambda value: self._rescaled(self.evaluator.multiply_plain(value.ciphertext, plain), value.level, scale)
 
     multiply_constant = multiply_plain
 

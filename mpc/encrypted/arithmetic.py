@@ -77,12 +77,22 @@ class Arithmetic(Protocol[V]):
         """Multiply by public numbers, ``(slots,)``, and rescale so that the product has just this scale."""
         ...
 
+    def times_plain(self, like: V, slots: Floats, scale: Fraction) -> Callable[[V], V]:
+        """Return :meth:`multiply_plain` by these numbers for values like this one, for which they are encoded once.
+
+        What it returns takes values of the same level and scale, in any thread.
+        """
+        ...
+
     def multiply_constant(self, value: V, constant: float, scale: Fraction) -> V:
         """Multiply every slot by the same public number, and rescale so that the product has just this scale."""
         ...
 
-    def scaled_up(self, value: V, bits: int) -> V:
-        """Return the same numbers at a scale that is 2^bits times as large, exactly and at the same level."""
+    def scaled_up(self, value: V, bits: int, power: int = 0) -> V:
+        """Return 2^power times the numbers at a scale that is 2^bits times as large, exactly and at the same level.
+
+        Either may be below 0, but not their sum.
+        """
         ...
 
     def rotate(self, value: V, step: int) -> V:

@@ -140,6 +140,18 @@ class Ciphertexts:
         """Multiply by public numbers and rescale to just this scale."""
         return self._by_plain(value, slots, scale)
 
+    def times_plain(self, like: Encrypted, slots: Floats, scale: Fraction) -> Callable[[Encrypted], Encrypted]:
+        """Return the product with public numbers, rescaled to just this scale, for values like this one."""
+        at = core_scale(self._parameters, scale * self.prime(like.level) / like.scale)
+        plain = self._evaluator.encode(slots, like.level, at)
+
+        def product(value: Encrypted) -> Encrypted:
+            if (value.level, value.scale) != (like.level, like.scale):
+                raise ParameterError("expected a value of the level and the scale that numbers are encoded for")
+            return self._checked(self._evaluator.multiply_plain(value.ciphertext, plain, rescale=True), scale)
+
+        return product
+
     def multiply_constant(self, value: Encrypted, constant: float, scale: Fraction) -> Encrypted:
         """Multiply every slot by the same public number, and rescale to just this scale."""
         return self._by_plain(value, constant, scale)
@@ -149,10 +161,11 @@ class Ciphertexts:
         plain = self._evaluator.encode(numbers, value.level, at)
         return self._checked(self._evaluator.multiply_plain(value.ciphertext, plain, rescale=True), scale)
 
-    def scaled_up(self, value: Encrypted, bits: int) -> Encrypted:
-        """Return the same numbers at a scale that is 2^bits times as large, by a product with that integer."""
-        power = self._evaluator.encode(1.0, value.level, CkksScale.power_of_two(self._parameters, bits))
-        return self._checked(self._evaluator.multiply_plain(value.ciphertext, power), value.scale * 2**bits)
+    def scaled_up(self, value: Encrypted, bits: int, power: int = 0) -> Encrypted:
+        """Return 2^power times the numbers at a scale that is 2^bits times as large, by a product with an integer."""
+        factor = self._evaluator.encode(2.0**power, value.level, CkksScale.power_of_two(self._parameters, bits))
+        scale = value.scale * Fraction(2) ** bits
+        return self._checked(self._evaluator.multiply_plain(value.ciphertext, factor), scale)
 
     def rotate(self, value: Encrypted, step: int) -> Encrypted:
         """Return the value whose slot i is slot i + step of this one, counted in a circle."""

@@ -96,7 +96,7 @@ def foresee(
         return twin.fresh(again, weights.scale, level=choices.refreshed_levels)
 
     weights: Clear | None = None
-    for step in train(twin, packing, chunks, choices, refresh):
+    for step in train(twin, packing, chunks, choices, refresh, keep_z=True):
         weights = step.weights or weights
         if step.z:
             reach.append(max(float(np.abs(z.slots).max()) for z in step.z))

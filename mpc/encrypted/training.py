@@ -205,14 +205,18 @@ def trainer_train(
     evaluator = CkksEvaluator(job.core, _part(keys, PRODUCTS) if products else None, rotations)
     arithmetic = Ciphertexts(job.core, evaluator)
     for target in range(job.targets):
-        chunks = [arithmetic.read(_part(parts, f"records {target} {place}")) for place in range(job.packing.chunks)]
-        for chunk in chunks:
-            _check_level("records", chunk, job.choices.levels)
+        chunks = (_records(job, arithmetic, parts, target, place) for place in range(job.packing.chunks))
         refresh = None if refreshing is None else _refresh(job, arithmetic, target, refreshing)
         for step in train(arithmetic, job.packing, chunks, job.choices, refresh):
             found = step.weights if step.iteration == job.choices.iterations else None
             weights = None if found is None else arithmetic.lower(found, 0).ciphertext.to_bytes()
             yield Progress(target, step.iteration, weights)
+
+
+def _records(job: Job, arithmetic: Ciphertexts, parts: Mapping[str, bytes], target: int, place: int) -> Encrypted:
+    chunk = arithmetic.read(_part(parts, f"records {target} {place}"))
+    _check_level("records", chunk, job.choices.levels)
+    return chunk
 
 
 def _refresh(

@@ -203,10 +203,19 @@ class Twin:
 
     def multiply_plain(self, value: Clear, slots: Floats, scale: Fraction) -> Clear:
         """Multiply by public numbers and rescale to just this scale."""
-        prime = self.prime(value.level)
-        public = encoded(slots, scale * prime / value.scale)
-        operands = ((value.place, _times(public)),)
-        return self._made(value.slots * public, value.level - 1, scale, operands, self.chain.rounding)
+        return self.times_plain(value, slots, scale)(value)
+
+    def times_plain(self, like: Clear, slots: Floats, scale: Fraction) -> Callable[[Clear], Clear]:
+        """Return the product with public numbers, rescaled to just this scale, for values like this one."""
+        public = encoded(slots, scale * self.prime(like.level) / like.scale)
+
+        def product(value: Clear) -> Clear:
+            if (value.level, value.scale) != (like.level, like.scale):
+                raise ParameterError("expected a value of the level and the scale that numbers are encoded for")
+            operands = ((value.place, _times(public)),)
+            return self._made(value.slots * public, value.level - 1, scale, operands, self.chain.rounding)
+
+        return product
 
     def multiply_constant(self, value: Clear, constant: float, scale: Fraction) -> Clear:
         """Multiply every slot by the same public number, which is one coefficient, and rescale to just this scale."""
@@ -216,9 +225,13 @@ class Twin:
         operands = ((value.place, lambda derivatives: derivatives * rounded),)
         return self._made(value.slots * rounded, value.level - 1, scale, operands, self.chain.rounding)
 
-    def scaled_up(self, value: Clear, bits: int) -> Clear:
-        """Return the same numbers at a scale that is 2^bits times as large, exactly."""
-        return self._made(value.slots, value.level, value.scale * 2**bits, ((value.place, _unchanged),), 0.0)
+    def scaled_up(self, value: Clear, bits: int, power: int = 0) -> Clear:
+        """Return 2^power times the numbers at a scale that is 2^bits times as large, exactly."""
+        if bits + power < 0:
+            raise ParameterError(f"expected a product with an integer, found 2^{bits + power}")
+        factor, scale = 2.0**power, value.scale * Fraction(2) ** bits
+        operands = ((value.place, lambda derivatives: derivatives * factor),)
+        return self._made(value.slots * factor, value.level, scale, operands, 0.0)
 
     def rotate(self, value: Clear, step: int) -> Clear:
         """Return the value whose slot i is slot i + step of this one, counted in a circle."""

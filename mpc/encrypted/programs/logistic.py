@@ -16,18 +16,22 @@ full block then gets the sum of the ``2 r - 1`` slots around it, of which all r 
 In empty blocks that leaves numbers that mean nothing, and the same masks keep them out of z. Both halves, the even
 blocks and the odd ones, are computed side by side.
 
-    level  -1   once: start, from its spare rows to all slots, and beside it the half blocks of Z, without spare rows
-    level  -1   z   = sum over features of Z * w, both halves, in every block
-    level  -2   z^2, and beside it z * (constant * Z) for each half
-    level  -3   (z^2 + c1 / c3) * (z * constant * Z) for each half, summed over chunks and rows
+The constant is shared out alike. With g = sqrt(rate * abs(c3) / n'), M = g Z and u = w / g it is z = M u, and a step
+adds to u plus or minus the sum over records of ``(z^2 + c1 / c3) * (z M)``. So a chunk is multiplied by its masks and g
+once, before the first iteration, and after that its half blocks are all that is kept of it. Chunks are taken in groups,
+of which only the weights' sums are left.
+
+    level  -1   once: start / g, from its spare rows to all slots, and beside it half blocks of M without spare rows
+    level  -1   z   = sum over features of M * u, both halves, in every block
+    level  -2   z^2, and beside it z * M for each half
+    level  -3   (z^2 + c1 / c3) * (z * M) for each half, summed over chunks and rows
     level  -1   once, before weights leave: both halves put together
 
 Degree 5 is the product with ``z^4 + (c3 / c5) z^2 + c1 / c5`` and costs four levels.
 
-Rounding after a product with a mask is an error of its own in each record. It is small beside what it comes to where
-that has a large scale. The constant ``-rate * c3 / n'`` is small. So half blocks that are multiplied by it have a scale
-that is larger by about half of its bits, half blocks for z one that is smaller, and weights on their way a larger one.
-:meth:`Logistic.scale_bits` shares the bits out.
+Rounding after a product with a mask is an error of its own in each record. The larger the scale of M is, the smaller
+is that of u that makes sums meet at one scale. :meth:`Logistic.scale_bits` shares the bits out. The primes are no
+powers of two, so the scale of u moves with each iteration, which the weights that were there before follow.
 
 The mean is over n', the records with those that pad them, because only the owner knows how many there are. So the rate
 that counts is ``rate * n / n'``.
@@ -39,10 +43,11 @@ masks in front.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import islice
 from typing import Generic
 
 import numpy as np
@@ -52,9 +57,12 @@ from mpc.encrypted.packing import Floats, Packing
 from mpc.encrypted.programs.sigmoid import Sigmoid, sigmoid
 from mpc.errors import ParameterError
 
-MOST_NARROW_BITS = 10
-"""How much smaller the scale of half blocks may be. At the small parameters' 2^36 they keep 26 bits."""
-_Z_BITS = 3  # by which z has a smaller scale than records
+MOST_NARROW_BITS = 12
+"""How many bits fewer half blocks may have than records. At the small parameters' 2^36 they keep 24 bits."""
+_LEAST_NARROW_BITS = 3
+_Z_BITS = {3: 3, 5: 3}  # by which z has a smaller scale than records
+CHUNKS_TOGETHER = 4
+"""How many chunks are in a group. Until their sum is there, they take memory of their own."""
 _EACH = {3: 3, 5: 4}
 
 
@@ -119,11 +127,26 @@ class Logistic:
         """Return the last constant of a step, ``-rate * c / n'`` with the polynomial's last coefficient c."""
         return -self.rate * self.sigmoid.coefficients[-1] / packing.records
 
+    def unit_bits(self, packing: Packing) -> int:
+        """Return q, where 2^-q is the largest power of two that is at most sqrt(abs(constant))."""
+        return math.ceil(-math.log2(abs(self.constant(packing))) / 2)
+
+    def unit(self, packing: Packing) -> float:
+        """Return the number in [1, 2) by which weights are divided while a refresh has them."""
+        return math.sqrt(abs(self.constant(packing))) * 2.0 ** self.unit_bits(packing)
+
     def scale_bits(self, packing: Packing) -> tuple[int, int]:
-        """Return by how many bits half blocks have a smaller scale than records, and weights on their way a larger."""
-        narrow = round(-math.log2(abs(self.constant(packing))) / 2) - 2  # the smallest bound, as found by trial
-        narrow = min(MOST_NARROW_BITS, max(_Z_BITS, narrow))
-        return narrow, narrow - _Z_BITS
+        """Return by how many bits M has a smaller scale than records, and u a larger one, were both divided by 2^q.
+
+        So they are integers of about ``unit * Z * scale / 2^first`` and ``w / unit * scale * 2^second``. The scale of
+        a sum is that of z to the degree times that of M, and has to be that of u.
+        """
+        whole = self.unit_bits(packing)
+        narrow = whole - _Z_BITS[self.degree] * (self.degree - 1) // 2
+        narrow = min(MOST_NARROW_BITS, max(_LEAST_NARROW_BITS, narrow))
+        narrow = max(narrow, -(-2 * whole // (self.degree + 1)))  # or else u would have a smaller scale than weights
+        narrow += (narrow * (self.degree + 1) - 2 * whole) % (self.degree - 1) // 2
+        return narrow, (narrow * (self.degree + 1) - 2 * whole) // (self.degree - 1)
 
 
 @dataclass(frozen=True)
@@ -131,8 +154,9 @@ class Step(Generic[V]):
     """What one iteration leaves.
 
     Attributes:
-        z: of each chunk, which is missing in the first iteration from weights of 0.
-        weights: after it, each repeated over its block. Only after the last iteration and where they are refreshed.
+        z: of each chunk, if it is kept, which is missing in the first iteration from weights of 0.
+        weights: after it, each repeated over its block. Only after the last iteration and where they are refreshed,
+            and there divided by :meth:`Logistic.unit`.
     """
 
     iteration: int
@@ -143,113 +167,145 @@ class Step(Generic[V]):
 Refresh = Callable[[int, V], V]
 """Takes the weights after an iteration, and returns them encrypted anew at the same scale.
 
-Their level is the records', or one less.
+They are divided by :meth:`Logistic.unit`. Their level is the records', or one less.
 """
 
 
 def train(
     arithmetic: Arithmetic[V],
     packing: Packing,
-    records: Sequence[V],
+    records: Iterable[V],
     choices: Logistic,
     refresh: Refresh[V] | None = None,
     *,
     initial: V | None = None,
     refreshes: Sequence[int] | None = None,
+    keep_z: bool = False,
 ) -> Iterator[Step[V]]:
     """Yield each iteration's step, beginning with weights of 0 or with those that are given.
 
     Args:
-        records: Z in chunks, see :mod:`mpc.encrypted.packing`. Weights that leave have their scale.
+        records: Z in chunks, see :mod:`mpc.encrypted.packing`, each gone through once. Weights that leave have their
+            scale.
         refresh: where there are refreshes.
-        initial: the weights to begin with, each repeated over its block, at the records' scale.
+        initial: the weights to begin with, each repeated over its block, at the records' scale and level.
         refreshes: the iterations after which weights are refreshed, or else those of the choices.
+        keep_z: whether steps have z, which is memory for each chunk.
     """
     refreshes = choices.refreshes if refreshes is None else refreshes
     if refreshes and refresh is None:
         raise ParameterError(f"expected a refresh after iteration {refreshes[0]}, found none")
-    if not records or len(records) != packing.chunks:
-        raise ParameterError(f"expected {packing.chunks} chunks of records, found {len(records)}")
-    training = _Training(arithmetic, packing, records, choices)
-    halves = training.start if initial is None else training.in_halves(initial)
+    training = _Training(arithmetic, packing, records, choices, keep_z)
+    halves = training.start if initial is None else training.begun(initial)
     for iteration in range(1, choices.iterations + 1):
         z: tuple[V, ...] = ()
         if iteration > 1 or initial is not None:  # or else the start is where the first iteration ends
-            z = training.z(halves)
-            halves = training.step(halves, z)
-        leaves = iteration == choices.iterations or iteration in refreshes
-        found = training.together(halves) if leaves else None
+            halves, z = training.step(halves)
+        last = iteration == choices.iterations
+        found = training.together(halves, last) if last or iteration in refreshes else None
         yield Step(iteration, z, found)
-        if refresh is not None and found is not None and iteration in refreshes:
+        if refresh is not None and found is not None and not last:
             halves = training.in_halves(refresh(iteration, found))
 
 
 class _Training(Generic[V]):
     """The parts of an iteration, on records in chunks. Half blocks stand in the order of `Packing.halves`."""
 
-    def __init__(self, arithmetic: Arithmetic[V], packing: Packing, records: Sequence[V], choices: Logistic) -> None:
-        self._arithmetic, self._packing, self._choices = arithmetic, packing, choices
-        self._records, self._scale = records, records[0].scale
+    def __init__(
+        self, arithmetic: Arithmetic[V], packing: Packing, records: Iterable[V], choices: Logistic, keep_z: bool
+    ) -> None:
+        self._arithmetic, self._packing, self._choices, self._keep_z = arithmetic, packing, choices, keep_z
+        self._constant = choices.constant(packing)
+        self._root, self._bits = math.sqrt(abs(self._constant)), choices.unit_bits(packing)
         narrow, self._wide_bits = choices.scale_bits(packing)
-        self._narrow, self._wide = self._scale / 2**narrow, self._scale * 2**self._wide_bits
+        self._sides = range(len(packing.halves()))
+        self._masked: list[tuple[V, ...]] = []
+        full: list[Callable[[V], V]] = []
+        for group in _groups(records):
+            self._scale = group[0].scale
+            scale = self._scale * Fraction(2) ** (self._bits - narrow)
+            full = full or self._masks(group[0], 0, scale)
+            steps: list[Callable[[], V]] = []
+            for place, chunk in enumerate(group, len(self._masked)):
+                masks = self._masks(chunk, place, scale) if place == packing.chunks - 1 else full
+                steps += [partial(mask, chunk) for mask in masks]
+            masked = iter(self._each(steps))
+            self._masked += zip(*[masked] * len(self._sides), strict=True)
+            last = group[-1]
+        if len(self._masked) != packing.chunks:
+            raise ParameterError(f"expected {packing.chunks} chunks of records, found {len(self._masked)}")
+        spread = packing.only_spare(packing.chunks - 1) / self._root
+        self._wide = self._scale * Fraction(2) ** (self._wide_bits - self._bits)
+        self._start = arithmetic.add_rotated(
+            arithmetic.multiply_plain(last, spread, self._wide), packing.from_the_spare
+        )
 
-        def masked(place: int, half: int) -> V:
-            return arithmetic.multiply_plain(records[place], packing.halves(place)[half], self._narrow)
-
-        sides = range(len(packing.halves()))
-        places = range(len(records))
-        self._masked = arithmetic.each([partial(masked, place, half) for place in places for half in sides])
-        last = packing.chunks - 1
-        picked = arithmetic.multiply_plain(records[last], packing.only_spare(last), self._wide)
-        self._start = arithmetic.add_rotated(picked, packing.from_the_spare)
+    def _masks(self, chunk: V, place: int, scale: Fraction) -> list[Callable[[V], V]]:
+        """Return what takes a chunk at this place to the half blocks of its M."""
+        return [self._arithmetic.times_plain(chunk, self._root * mask, scale) for mask in self._packing.halves(place)]
 
     @property
     def start(self) -> list[V]:
-        """The weights after the first iteration from 0, for each half, at the wide scale."""
-        return [self._start] * len(self._packing.halves())
+        """u after the first iteration from 0, for each half."""
+        return [self._start for _ in self._sides]
 
-    def in_halves(self, whole: V) -> list[V]:
-        """Return weights for each half, at the wide scale. What a half has in the other's blocks does not count."""
-        return [self._arithmetic.scaled_up(whole, self._wide_bits)] * len(self._packing.halves())
+    def begun(self, initial: V) -> list[V]:
+        """Return u of weights at the records' scale for each half, which costs a level."""
+        u = self._arithmetic.multiply_constant(initial, 1 / self._root, self._wide)
+        return [u for _ in self._sides]
 
-    def z(self, weights: Sequence[V]) -> tuple[V, ...]:
-        """Return z of each chunk in every block, from the weights of each half."""
-        count = len(weights)
-        halves = [self._masked[first : first + count] for first in range(0, len(self._masked), count)]
+    def in_halves(self, refreshed: V) -> list[V]:
+        """Return u for each half. What a half has in the other's blocks does not count."""
+        u = self._arithmetic.scaled_up(refreshed, self._wide_bits - self._bits, self._bits)
+        return [u for _ in self._sides]
 
-        def of(half: Sequence[V]) -> V:
-            product = self._arithmetic.dot(half, weights)
-            return self._arithmetic.add_rotated(product, self._packing.across_features)
-
-        return tuple(self._arithmetic.each([partial(of, half) for half in halves]))
-
-    def step(self, weights: Sequence[V], z: Sequence[V]) -> list[V]:
-        """Return ``weights + start - rate * mean((c1 z + c3 z^3) Z)`` in each half, at the wide scale."""
-        arithmetic, level = self._arithmetic, z[0].level
-        factor_level, factor_scale = self._factor_shape(z[0])
-        below = arithmetic.prime(min(factor_level, level - 1)) * arithmetic.prime(level)
-        scale = self._wide * below / (factor_scale * z[0].scale)  # so that the product has the wide scale
-        constant = self._choices.constant(self._packing)
-
-        def inner(half: int, place: int) -> V:
-            chunk, mask = arithmetic.lower(self._records[place], level + 1), self._packing.halves(place)[half]
-            return arithmetic.multiply(z[place], arithmetic.multiply_plain(chunk, constant * mask, scale))
-
-        inners = [partial(inner, half, place) for half in range(len(weights)) for place in range(len(z))]
-        factors = [partial(self._factor, one) for one in z]
-        found = arithmetic.each([*inners, *factors])
-
-        def of(half: int) -> V:
-            products = arithmetic.dot(found[len(inners) :], found[half * len(z) : (half + 1) * len(z)])
-            return total(arithmetic, [weights[half], self._start, self._over_rows(products)])
-
-        return arithmetic.each([partial(of, half) for half in range(len(weights))])
-
-    def together(self, weights: Sequence[V]) -> V:
-        """Return the weights of each half's blocks in one value, at the records' scale."""
+    def step(self, u: Sequence[V]) -> tuple[list[V], tuple[V, ...]]:
+        """Return u after an iteration in each half, and z of each chunk in every block."""
         arithmetic = self._arithmetic
-        picked = zip(weights, self._packing.halves(), strict=True)
-        return total(arithmetic, [arithmetic.multiply_plain(one, half, self._scale) for one, half in picked])
+        sums: list[V] = []
+        all_z: list[V] = []
+        for at in range(0, len(self._masked), CHUNKS_TOGETHER):
+            more, z = self._of_group(self._masked[at : at + CHUNKS_TOGETHER], u)
+            sums = [arithmetic.add(one, other) for one, other in zip(sums, more, strict=True)] if sums else more
+            all_z += z
+
+        def of(side: int) -> V:
+            change = self._over_rows(sums[side])
+            before = arithmetic.add(self._at(u[side], change), self._at(self._start, change))
+            return arithmetic.add(before, change) if self._constant > 0 else arithmetic.subtract(before, change)
+
+        return arithmetic.each([partial(of, side) for side in self._sides]), tuple(all_z)
+
+    def _of_group(self, group: Sequence[Sequence[V]], u: Sequence[V]) -> tuple[list[V], Sequence[V]]:
+        """Return the sum over a group of chunks for each half, and z of each chunk or, where it is not kept, none."""
+        arithmetic = self._arithmetic
+        z = self._each([partial(self._z, half, u) for half in group])
+        inners = [
+            partial(arithmetic.multiply, z[at], half[side]) for side in self._sides for at, half in enumerate(group)
+        ]
+        found = self._each([*inners, *(partial(self._factor, one) for one in z)])
+        factors = found[len(inners) :]
+        parts = [found[side * len(z) : (side + 1) * len(z)] for side in self._sides]
+        sums = self._each([partial(arithmetic.dot, factors, part) for part in parts])
+        return sums, z if self._keep_z else ()
+
+    def _each(self, steps: Sequence[Callable[[], V]]) -> list[V]:
+        """Do steps side by side, or with more chunks than a group one after the other, which takes less memory."""
+        together = self._packing.chunks <= CHUNKS_TOGETHER
+        return self._arithmetic.each(steps) if together else [step() for step in steps]
+
+    def together(self, u: Sequence[V], last: bool) -> V:
+        """Return the weights of each half's blocks in one value, at the records' scale, or divided by the unit."""
+        arithmetic, factor = self._arithmetic, self._root if last else 2.0**-self._bits
+        picked = zip(u, self._packing.halves(), strict=True)
+        return total(arithmetic, [arithmetic.multiply_plain(one, factor * half, self._scale) for one, half in picked])
+
+    def _at(self, u: V, change: V) -> V:
+        """Return u at the scale and the level of what is added to it."""
+        return self._arithmetic.multiply_constant(self._arithmetic.lower(u, change.level + 1), 1.0, change.scale)
+
+    def _z(self, masked: Sequence[V], u: Sequence[V]) -> V:
+        return self._arithmetic.add_rotated(self._arithmetic.dot(masked, u), self._packing.across_features)
 
     def _over_rows(self, value: V) -> V:
         """Return the sum of each block in all of its slots, where the blocks beside it are empty."""
@@ -270,12 +326,11 @@ class _Training(Generic[V]):
         middle = arithmetic.multiply_constant(square, others[1] / last, fourth.scale)
         return arithmetic.add_constant(arithmetic.add(fourth, middle), others[0] / last)
 
-    def _factor_shape(self, z: V) -> tuple[int, Fraction]:
-        """Return the level and the scale of :meth:`_factor`."""
-        level, scale = z.level - 1, z.scale * z.scale / self._arithmetic.prime(z.level)
-        if self._choices.degree == 3:
-            return level, scale
-        return level - 1, scale * scale / self._arithmetic.prime(level)
+
+def _groups(records: Iterable[V]) -> Iterator[list[V]]:
+    left = iter(records)
+    while group := list(islice(left, CHUNKS_TOGETHER)):
+        yield group
 
 
 def train_in_the_clear(records: Floats, choices: Logistic, packing: Packing) -> Floats:

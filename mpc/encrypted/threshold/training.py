@@ -202,12 +202,26 @@ def _keys_needed(job: JointJob) -> tuple[int, tuple[tuple[int, int], ...]]:
 
 
 def _run(
-    arithmetic: Arithmetic[V], job: JointJob, target: int, values: Mapping[str, V], refresh: Refresh[V]
+    arithmetic: Arithmetic[V],
+    job: JointJob,
+    target: int,
+    values: Mapping[str, V],
+    refresh: Refresh[V],
+    keep_z: bool = False,
 ) -> Iterator[Step[V]]:
     """Yield the steps of one target's training, of pooled parts."""
     records = [values[f"records {target} {place}"] for place in range(job.packing.chunks)]
     initial = None if job.model is None else values[f"initial {target}"]
-    yield from train(arithmetic, job.packing, records, job.choices, refresh, initial=initial, refreshes=job.refreshes)
+    yield from train(
+        arithmetic,
+        job.packing,
+        records,
+        job.choices,
+        refresh,
+        initial=initial,
+        refreshes=job.refreshes,
+        keep_z=keep_z,
+    )
 
 
 # -- owners ------------------------------------------------------------------------------------------------------------
@@ -358,7 +372,7 @@ def foresee(
                 values.setdefault(name, []).append(fresh)
         pooled = {name: total(twin, parts) for name, parts in values.items()}
         reach, weights = [], None
-        for step in _run(twin, job, target, pooled, job._refreshing(twin)):
+        for step in _run(twin, job, target, pooled, job._refreshing(twin), keep_z=True):
             weights = step.weights or weights
             reach += [max(float(np.abs(z.slots).max()) for z in step.z)] if step.z else []
         if weights is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -28,6 +30,28 @@ class NoisyTwin(Twin):
     def _made(self, slots: Floats, level: int, scale: Fraction, operands: object, deviation: float) -> Clear:
         noise = self.random.normal(scale=deviation / float(scale), size=len(slots)) if deviation else 0.0
         return super()._made(slots + noise, level, scale, operands, deviation)  # type: ignore[arg-type]
+
+
+class CountingTwin(Twin):
+    """A twin that counts the public vectors that are encoded, and the most values that are held at once."""
+
+    def __init__(self, of: Chain) -> None:
+        super().__init__(of)
+        self.vectors, self.held, self.most = 0, 0, 0
+
+    def times_plain(self, like: Clear, slots: Floats, scale: Fraction) -> Callable[[Clear], Clear]:
+        self.vectors += 1
+        return super().times_plain(like, slots, scale)
+
+    def _made(self, slots: Floats, level: int, scale: Fraction, operands: object, deviation: float) -> Clear:
+        made = super()._made(slots, level, scale, operands, deviation)  # type: ignore[arg-type]
+        weakref.finalize(made, self._gone)
+        self.held += 1
+        self.most = max(self.most, self.held)
+        return made
+
+    def _gone(self) -> None:
+        self.held -= 1
 
 
 def records(n: int, d: int, seed: int = 0) -> Floats:
@@ -68,6 +92,27 @@ def test_the_derived_deviation_is_that_of_runs_with_noise() -> None:
     assert np.allclose(errors.std(axis=0), clear.deviation, rtol=0.2)
     assert np.abs(errors.mean(axis=0)).max() < 0.3 * clear.deviation.max()
     assert (clear.bound < 30 * clear.deviation).all()
+
+
+@pytest.mark.parametrize(("degree", "refreshes"), [(3, ()), (3, (2,)), (5, ())])
+def test_a_chunk_more_is_two_values_more_and_no_vector_that_is_encoded(degree: int, refreshes: tuple[int, ...]) -> None:
+    of, choices = chain(degree=64, levels=11), Logistic(2.0, 3, degree)
+
+    def run(chunks: int) -> CountingTwin:
+        twin, packing = CountingTwin(of), Packing(8 * chunks, 4, 32)
+        slots = packed(packing, records(8 * chunks - 1, 4), choices)
+        given = (twin.fresh(chunk, of.scale, level=choices.levels) for chunk in slots)  # so that nobody else holds them
+
+        def anew(_: int, weights: Clear) -> Clear:
+            return twin.refreshed(weights, choices.levels - 1)
+
+        for _ in train(twin, packing, given, choices, anew, refreshes=refreshes):
+            pass
+        return twin
+
+    few, many = run(8), run(64)
+    assert few.vectors == many.vectors
+    assert many.most - few.most <= 2 * (64 - 8) + 2  # in the first group there is no sum yet
 
 
 def test_encoding_is_the_values_at_powers_of_five() -> None:
