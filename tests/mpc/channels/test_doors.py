@@ -222,12 +222,13 @@ def test_a_crowd_is_bounded_and_the_right_peer_gets_in(parties: dict[str, Creden
             most = max(
                 most, len(listener._arrivals), len(os.listdir("/proc/self/fd")) - files - len(crowd) + AT_THE_DOOR
             )
+            time.sleep(0.002)  # the right peer shares this processor
 
     def arrive() -> TlsChannel:
         while len(crowd) < 3 * AT_THE_DOOR:
             time.sleep(0.01)
         try:
-            return dial(listener.port, parties["client"], within_s=20)
+            return dial(listener.port, parties["client"], within_s=100)
         finally:
             over.set()
 
