@@ -13,6 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from mpc.encrypted.packing import Packing
+from mpc.encrypted.parameters import parameters_of
 from mpc.encrypted.programs.logistic import Logistic
 from parties.encrypted import owner, private_model, trainer
 from parties.encrypted.container import WORDS, Header, read_container, read_header
@@ -90,6 +92,7 @@ def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summ
     lines = [
         ("records", f"{len(table.features)} of {features} features, {len(table.classes)} classes"),
         *told,
+        *padded(_packing(header), len(table.features), options.learning_rate),
         ("prepared", _prepared(options, components, made)),
         ("twin", f"z within {made.reach:.2g} of the sigmoid's 8, accuracy on these records {made.accuracy:.4f}"),
         ("error", f"at most {made.bound:.2g} in each weight of the encrypted run"),
@@ -104,6 +107,20 @@ def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summ
     return Summary(tuple(lines))
 
 
+def _packing(header: Header) -> Packing:
+    return Packing(header.records, header.features, parameters_of(header.parameters).slots)
+
+
+def padded(packing: Packing, records: int, rate: float) -> list[tuple[str, str]]:
+    """Return a line on what padding does to the rate, where records are less than half of what they are padded to."""
+    if 2 * records >= packing.records:
+        return []
+    counts = rate * records / packing.records
+    return [
+        ("padding", f"records are {records} of {packing.records} rows: the learning rate that counts is {counts:.2g}")
+    ]
+
+
 def _prepared(options: EncryptDatasetOptions, components: int, made: owner.EncryptedDataset) -> str:
     turned = f"{components} directions" if components else "all features"
     whitened = f", whitened with {options.whiten:g}" if options.whiten else ""
@@ -115,7 +132,7 @@ def _prepared(options: EncryptDatasetOptions, components: int, made: owner.Encry
 def _seen(header: Header) -> str:
     """Return what a trainer sees of the records, which is all that the header says."""
     return (
-        f"at most {header.records} records of {header.features} numbers, both padded to powers of two, "
+        f"at most {_packing(header).capacity} records of {header.features} numbers, padded to powers of two, "
         f"{header.targets} target(s), {header.iterations} iterations of degree {header.degree} at rate "
         f"{header.rate:g}, the key pair's id, {digests_seen(header)} and the time, but no record and no label"
     )
