@@ -7,10 +7,15 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import trained
 
 _SHARED = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
+
+settings.register_profile("busy", deadline=None)  # a machine whose processors are busy finds no fault by that
+settings.load_profile("busy")
 
 
 def pytest_configure(config: pytest.Config) -> None:
