@@ -1,6 +1,8 @@
 // The chunks behind labels, OTs, keys and tables; see blocks.hpp.
 #include "core/base/blocks.hpp"
 
+#include "core/base/sanitizers.hpp"
+
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
@@ -16,18 +18,7 @@ constexpr std::size_t kLine = 64;
 constexpr std::size_t kLarge = std::size_t{64} << 10;  // from here on chunks are kept
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-// Under a sanitizer nothing is kept, so that it sees a use after the end.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kKeep = false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-constexpr bool kKeep = false;
-#else
-constexpr bool kKeep = true;
-#endif
-#else
-constexpr bool kKeep = true;
-#endif
+constexpr bool kKeep = !kSanitized;  // a sanitizer shall see a use after the end
 
 std::size_t rounded(std::size_t bytes) {
     std::size_t unit = bytes < kLarge ? kLine : kLarge;
