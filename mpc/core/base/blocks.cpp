@@ -1,11 +1,11 @@
 // The chunks behind labels, OTs, keys and tables; see blocks.hpp.
 #include "core/base/blocks.hpp"
 
-#include "core/base/sanitizers.hpp"
-
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
+
+#include "core/base/sanitizers.hpp"
 
 #if defined(__linux__)
 #include <sys/mman.h>
