@@ -251,6 +251,7 @@ class Asking:
             reader.fetch(lambda: role.wants(grant), role.attachments)
             expires = time.monotonic() + self._settings.log_deadline_s
             answers = dict[str, Future[bytes]]()
+            later = _Later(self._settings.sums_patience_s)
             while True:
                 answers = _unanswered(answers)
                 for line in reader.lines:
@@ -263,6 +264,8 @@ class Asking:
                     enough=lambda: len(shares) >= len(places) - founding.faulty,
                     grace_s=self._settings.sums_patience_s,
                 )
+                if len(shares) >= len(places) - founding.faulty and later.is_worth_it(failed):
+                    continue
                 try:
                     entry, key, lied = role.hand_on(grant, shares)
                     break
@@ -283,6 +286,7 @@ class Asking:
         sums: dict[int, bytes] = {}
         expires = time.monotonic() + self._settings.log_deadline_s
         answers = dict[int, Future[bytes]]()
+        later = _Later(self._settings.sums_patience_s)
         with self._progress.step("6", "gather the sums", awaits=[line.peer.name for line in lines]):
             while True:
                 answers = _unanswered(answers)
@@ -296,6 +300,8 @@ class Asking:
                     enough=lambda: len(sums) >= least,
                     grace_s=self._settings.sums_patience_s,
                 )
+                if len(sums) >= least and later.is_worth_it(failed):
+                    continue
                 try:
                     result = self._role.result(grant, sums)
                 except TooManyLiesError:
@@ -316,6 +322,23 @@ def _unanswered(answers: Mapping[Key, Future[bytes]]) -> dict[Key, Future[bytes]
     So one party that is gone does not keep another from being asked again that has refused for the moment.
     """
     return {key: one for key, one in answers.items() if not one.done()}
+
+
+class _Later:
+    """Whether those are asked again who are there and have refused, because they lag, once enough have answered."""
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._expires: float | None = None
+
+    def is_worth_it(self, failed: Mapping[Any, str]) -> bool:
+        """Wait a moment and return True, unless nobody has refused or they were waited for long enough."""
+        now = time.monotonic()
+        self._expires = now + self._patience_s if self._expires is None else self._expires
+        if now >= self._expires or not any("refused '" in why for why in failed.values()):
+            return False
+        time.sleep(_PAUSE_S)
+        return True
 
 
 def told(state: State, result: Result, lied: Mapping[str, str], names: Mapping[bytes, str]) -> dict[str, Any]:
