@@ -325,17 +325,22 @@ def _unanswered(answers: Mapping[Key, Future[bytes]]) -> dict[Key, Future[bytes]
 
 
 class _Later:
-    """Whether those are asked again who are there and have refused, because they lag, once enough have answered."""
+    """Whether those are asked again who are there and lag, once enough have answered.
+
+    They have refused, or have not answered within a round. Who is not there is not waited for.
+    """
 
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s
         self._expires: float | None = None
 
     def is_worth_it(self, failed: Mapping[Any, str]) -> bool:
-        """Wait a moment and return True, unless nobody has refused or they were waited for long enough."""
+        """Wait a moment and return True, unless nobody lags or they were waited for long enough."""
         now = time.monotonic()
         self._expires = now + self._patience_s if self._expires is None else self._expires
-        if now >= self._expires or not any("refused '" in why for why in failed.values()):
+        if now >= self._expires or not any(
+            "refused '" in why or why.startswith("no answer") for why in failed.values()
+        ):
             return False
         time.sleep(_PAUSE_S)
         return True
