@@ -10,10 +10,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from mpc.commons.founding import Founding
 from parties.commons.config import CommonsConfig
 from parties.commons.measured import measurements_of
-from parties.commons.own_keys import WORDS, PublicKeys, check_own, read_lines
+from parties.commons.own_keys import WORDS, check_own, read_lines
 from parties.commons.planning import (
     AUDITORS_NAME,
     GROUPS,
@@ -131,7 +130,7 @@ def _settings(config: CommonsConfig, federation: Federation, name: str, run: Run
     home = run.folders.durable(name).resolve()
     check_own(name, roles[name], home, keys[name])
     peers = _peers(federation)
-    founding = _founding(config, names, keys)
+    founding = founding_of(config, names, keys)
     told: dict[str, Any] = {
         **run.common_settings(name),
         **shared_settings(config, founding, names, peers, name),
@@ -177,16 +176,6 @@ def _meanings(config: CommonsConfig) -> dict[str, str]:
 
 def _copy_to(run: Run, name: str) -> Path:
     return (run.folders.log(name).parent / "log").resolve()
-
-
-def _founding(config: CommonsConfig, names: dict[str, tuple[str, ...]], keys: dict[str, PublicKeys]) -> Founding:
-    """Return the founding record that the lines of all members give."""
-    return founding_of(
-        config,
-        keys[names["trustees"][0]].log,
-        [keys[one].trustee(one) for one in names["trustees"]],
-        [keys[one].aggregator(one) for one in names["aggregators"]],
-    )
 
 
 def _peers(federation: Federation) -> dict[str, Peer]:

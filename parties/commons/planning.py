@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from mpc.commons.encoding import decode, encode
-from mpc.commons.founding import AggregatorRecord, Founding, Task, TrusteeRecord
+from mpc.commons.founding import Founding, Task
 from mpc.commons.functions import check_functions, without_noise
-from mpc.commons.identities import SEED_BYTES, Identity
 from mpc.commons.noise import epsilon_of
-from mpc.randomness import SYSTEM
 from parties.commons import measured
 from parties.commons.config import CommonsConfig
-from parties.commons.own_keys import WORDS, make_keys
+from parties.commons.own_keys import WORDS, PublicKeys, make_keys
 from parties.commons.settings import (
     AGGREGATOR,
     AUDITOR,
+    CONSUMER,
     MEASUREMENTS,
-    SEED,
+    PROVIDER,
     TRUSTEE,
     AggregatorSettings,
     AuditorSettings,
@@ -68,7 +67,7 @@ def plan(config: CommonsConfig, run: Run) -> Plan:
     functions = measured.functions(config)
     founding = _found(config, names, run)
     consumer = names["consumers"][0]
-    keys = {consumer: _identity(run.folders.party(consumer)).key.hex()}
+    keys = {consumer: make_keys(run.folders.party(consumer), CONSUMER).identity.hex()}
     serving = [*names["trustees"], *names["aggregators"]]
     peers = {name: Peer(name=name, host=run.host, port=run.start_port + at) for at, name in enumerate(serving)}
     roles = roles_of(names) | {AUDITORS_NAME: AUDITOR}
@@ -81,7 +80,7 @@ def plan(config: CommonsConfig, run: Run) -> Plan:
     processes = [_serving(config, names, name, peers[name], common(name)) for name in serving]
     for name, its in zip(names["clinics"], found, strict=True):
         folder = run.folders.party(name)
-        _identity(folder)
+        make_keys(folder, PROVIDER)
         write_measurements(config, folder, its.rows)
         after = len(functions) if name == config.revoke else None
         told = ProviderSettings(**common(name), uses=config.uses, revokes_after=after)
@@ -167,17 +166,19 @@ def write_measurements(config: CommonsConfig, folder: Path, rows: Sequence[Mappi
 
 
 def founding_of(
-    config: CommonsConfig,
-    log_key: bytes,
-    trustees: Sequence[TrusteeRecord],
-    aggregators: Sequence[AggregatorRecord],
+    config: CommonsConfig, names: Mapping[str, tuple[str, ...]], keys: Mapping[str, PublicKeys]
 ) -> Founding:
-    """Return the founding record. Raises `ProtocolError` where it does not hold."""
+    """Return the founding record that these public keys give. Raises `ProtocolError` where it does not hold.
+
+    Args:
+        keys: of all trustees and aggregators at least, by name.
+    """
     functions = tuple(sorted(measured.functions(config)))
-    task = Task(
-        measured.task_name(config), functions, config.smallest_batch, tuple(aggregators), config.faulty_aggregators
-    )
-    founding = Founding(measured.log_name(config), log_key, config.faulty_trustees, tuple(trustees), (task,))
+    trustees = tuple(keys[one].trustee(one) for one in names["trustees"])
+    aggregators = tuple(keys[one].aggregator(one) for one in names["aggregators"])
+    task = Task(measured.task_name(config), functions, config.smallest_batch, aggregators, config.faulty_aggregators)
+    log_key = keys[names["trustees"][0]].log
+    founding = Founding(measured.log_name(config), log_key, config.faulty_trustees, trustees, (task,))
     founding = decode(Founding, encode(founding))
     check_functions(founding)
     return founding
@@ -187,18 +188,7 @@ def _found(config: CommonsConfig, names: Mapping[str, tuple[str, ...]], run: Run
     """Return the founding record, after writing the keys of all that it names."""
     trustees = {name: make_keys(run.folders.party(name), TRUSTEE) for name in names["trustees"]}
     aggregators = {name: make_keys(run.folders.party(name), AGGREGATOR) for name in names["aggregators"]}
-    return founding_of(
-        config,
-        trustees[names["trustees"][0]].log,
-        [keys.trustee(name) for name, keys in trustees.items()],
-        [keys.aggregator(name) for name, keys in aggregators.items()],
-    )
-
-
-def _identity(folder: Path) -> Identity:
-    seed = SYSTEM.bytes(SEED_BYTES)
-    write_private(folder / SEED, seed)
-    return Identity(seed)
+    return founding_of(config, names, trustees | aggregators)
 
 
 def _serving(
