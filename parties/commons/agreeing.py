@@ -138,7 +138,7 @@ class TrusteeDesk:
             entry, liars = self.role.coin(about, shares)
         names = [one.name for one in self._founding.trustees]
         lied = dict.fromkeys((names[place] for place in liars), "its part of the coin has no proof that holds")
-        return entry, {**failed, **lied}
+        return entry, {**{name: str(why) for name, why in failed.items()}, **lied}
 
     # -- answers -------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import TypeVar
@@ -32,8 +32,18 @@ MOST_MESSAGE = MOST_BODY + MOST_HEAD
 MOST_SENTENCE = 1 << 12
 DONE, REFUSED = 0, 1
 _GRACE_S = 2.0  # for a thread to notice that its connection is gone
+_ROUND_S = 5.0  # after which those who have refused are asked again, whoever else keeps silent
+_PAUSE_S = 0.2  # before somebody is asked again
 
 Key = TypeVar("Key")
+
+
+class RefusedError(ProtocolError):
+    """The other side has answered that it refuses."""
+
+
+class LateError(MpcError):
+    """No answer came in time."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +166,7 @@ class Line:
             raise
         if answer.status == REFUSED:
             sentence = answer.body[:MOST_SENTENCE].decode("utf-8", "replace")
-            raise ProtocolError(f"refused '{what}': {sentence}", peer=self.peer.name)
+            raise RefusedError(f"refused '{what}': {sentence}", peer=self.peer.name)
         return answer.body
 
 
@@ -167,7 +177,7 @@ def gather(
     take: Callable[[Key, bytes], None],
     enough: Callable[[], bool] = lambda: False,
     grace_s: float = 0.0,
-) -> dict[Key, str]:
+) -> dict[Key, MpcError]:
     """Take answers as they come, until all are there, or enough, or the time is over.
 
     Args:
@@ -176,12 +186,12 @@ def gather(
         grace_s: how much longer to wait for the others once there are enough.
 
     Returns:
-        For each that gave no answer that was taken, the sentence that says why.
+        For each that gave no answer that was taken, the error that says why.
     """
     began = time.monotonic()
     expires = began + within_s
     pending = {future: key for key, future in answers.items()}
-    failed: dict[Key, str] = {}
+    failed: dict[Key, MpcError] = {}
     satisfied = enough()
     if satisfied:
         expires = min(expires, time.monotonic() + grace_s)
@@ -192,10 +202,58 @@ def gather(
             try:
                 take(key, future.result())
             except MpcError as error:
-                failed[key] = str(error)
+                failed[key] = error
         if not satisfied and enough():
             satisfied = True
             expires = min(expires, time.monotonic() + grace_s)
     for future in pending:
         future.cancel()  # a question that has not been asked yet
-    return failed | dict.fromkeys(pending.values(), f"no answer within {time.monotonic() - began:.1f} s")
+    late = LateError(f"no answer within {time.monotonic() - began:.1f} s")
+    return failed | dict.fromkeys(pending.values(), late)
+
+
+def rounds(
+    lines: Mapping[Key, Line],
+    what: str,
+    body: bytes,
+    taken: dict[Key, bytes],
+    *,
+    least: int,
+    expires: float,
+    grace_s: float,
+) -> Iterator[dict[Key, MpcError]]:
+    """Ask all of these the same, and yield whenever it is worth a look at what was taken. They are asked again then.
+
+    One party that is gone does not keep another from being asked again that has refused for the moment. Those who lag
+    are asked again for a while, also where the others suffice, because a lie that nobody waits for is not seen. They
+    have refused, or have not answered within a round. Who is not there is not waited for.
+
+    Args:
+        taken: the answers so far, into which further ones go.
+        least: how many suffice to end a round.
+        expires: the time by the monotonic clock at which a round ends.
+        grace_s: how long to wait for the others then, and for those who lag.
+
+    Yields:
+        For each without an answer the error that says why.
+    """
+    answers = dict[Key, Future[bytes]]()
+    lag_until: float | None = None
+    while True:
+        answers = {key: one for key, one in answers.items() if not one.done()}
+        for key, line in lines.items():
+            if key not in taken and key not in answers:
+                answers[key] = line.ask(what, body)
+        failed = gather(
+            answers,
+            max(0.0, min(_ROUND_S, expires - time.monotonic())),
+            take=taken.__setitem__,
+            enough=lambda: len(taken) >= least,
+            grace_s=grace_s,
+        )
+        now = time.monotonic()
+        lag_until = now + grace_s if lag_until is None else lag_until
+        lags = any(isinstance(one, RefusedError | LateError) for one in failed.values())
+        if not lags or now >= lag_until:
+            yield failed
+        time.sleep(_PAUSE_S)

@@ -11,8 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any
 
 from mpc.commons.access import State, sentence, task_of
 from mpc.commons.attachments import MemoryAttachments
@@ -24,7 +23,7 @@ from mpc.commons.prio import TooManyLiesError
 from mpc.commons.roles.consumer import Consumer
 from mpc.commons.summing import Result
 from mpc.errors import ProtocolError
-from parties.commons.asking import Line, gather
+from parties.commons.asking import Line, rounds
 from parties.commons.auditor import audited
 from parties.commons.batches import Batch, chosen, counting, left_out, ranges_of, without
 from parties.commons.reading import LogReader
@@ -37,12 +36,8 @@ from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
 from parties.frame.progress import Progress
 
-Key = TypeVar("Key")
-
 FOREVER = 1 << 40  # an index that no log reaches
 _GRACE_S = 10.0  # for parties beyond those that suffice, when it sees who is there
-_ROUND_S = 5.0  # after which those who have refused are asked again, whoever else keeps silent
-_PAUSE_S = 0.2  # before an aggregator is asked again
 
 
 def consumer(party: Party[ConsumerSettings]) -> None:
@@ -242,108 +237,62 @@ class Asking:
         """Let the trustees release to this consumer, hand the batch on, and return the trustees that have lied."""
         role, reader, founding = self._role, self._reader, self._settings.founding
         places = {one.name: place for place, one in enumerate(founding.trustees)}
+        lines = {places[line.peer.name]: line for line in reader.lines}
         shares: dict[int, bytes] = {}
-
-        def take(name: str, share: bytes) -> None:
-            shares[places[name]] = share
-
         with self._progress.step("3", "open the trustees' layer of the batch", awaits=list(places)):
             reader.fetch(lambda: role.wants(grant), role.attachments)
             expires = time.monotonic() + self._settings.log_deadline_s
-            answers = dict[str, Future[bytes]]()
-            later = _Later(self._settings.sums_patience_s)
-            while True:
-                answers = _unanswered(answers)
-                for line in reader.lines:
-                    if places[line.peer.name] not in shares and line.peer.name not in answers:
-                        answers[line.peer.name] = line.ask("release", grant)
-                failed = gather(
-                    answers,
-                    max(0.0, min(_ROUND_S, expires - time.monotonic())),
-                    take=take,
-                    enough=lambda: len(shares) >= len(places) - founding.faulty,
-                    grace_s=self._settings.sums_patience_s,
-                )
-                if len(shares) >= len(places) - founding.faulty and later.is_worth_it(failed):
-                    continue
+            for failed in rounds(
+                lines,
+                "release",
+                grant,
+                shares,
+                least=len(places) - founding.faulty,
+                expires=expires,
+                grace_s=self._settings.sums_patience_s,
+            ):
                 try:
                     entry, key, lied = role.hand_on(grant, shares)
-                    break
                 except ProtocolError:
                     if time.monotonic() > expires:
                         raise
-                    time.sleep(_PAUSE_S)
+                    continue
+                for place, reason in failed.items():
+                    self._progress.note(f"{lines[place].peer.name} gave no share of the release: {reason}")
+                break
             names = {founding.trustees[place].name: why for place, why in lied.items()}
-            for name, why in {**failed, **names}.items():
+            for name, why in names.items():
                 self._progress.note(f"{name} gave no share of the release: {why}")
             reader.write([(entry, key)], "the batch that is handed on")
         return names
 
     def _result(self, grant: bytes) -> Result:
         """Return the result, from the sums of all aggregators that send theirs in time."""
-        lines, task = self._aggregators, self._settings.founding.task(self._settings.task)
-        least = len(lines) - (task.faulty if task else 0)
+        lines, task = dict(enumerate(self._aggregators)), self._settings.founding.task(self._settings.task)
         sums: dict[int, bytes] = {}
         expires = time.monotonic() + self._settings.log_deadline_s
-        answers = dict[int, Future[bytes]]()
-        later = _Later(self._settings.sums_patience_s)
-        with self._progress.step("6", "gather the sums", awaits=[line.peer.name for line in lines]):
-            while True:
-                answers = _unanswered(answers)
-                for place, line in enumerate(lines):
-                    if place not in sums and place not in answers:
-                        answers[place] = line.ask("sum", grant)
-                failed = gather(
-                    answers,
-                    max(0.0, min(_ROUND_S, expires - time.monotonic())),
-                    take=sums.__setitem__,
-                    enough=lambda: len(sums) >= least,
-                    grace_s=self._settings.sums_patience_s,
-                )
-                if len(sums) >= least and later.is_worth_it(failed):
-                    continue
+        with self._progress.step("6", "gather the sums", awaits=[line.peer.name for line in lines.values()]):
+            for failed in rounds(
+                lines,
+                "sum",
+                grant,
+                sums,
+                least=len(lines) - (task.faulty if task else 0),
+                expires=expires,
+                grace_s=self._settings.sums_patience_s,
+            ):
                 try:
                     result = self._role.result(grant, sums)
                 except TooManyLiesError:
                     if time.monotonic() > expires or len(sums) == len(lines):
                         raise
-                    time.sleep(_PAUSE_S)
                     continue
                 for place, why in failed.items():
                     self._progress.note(f"{lines[place].peer.name} sent no sum: {why}")
-                for name in result.liars:
-                    self._progress.note(f"{name} has lied")
-                return result
-
-
-def _unanswered(answers: Mapping[Key, Future[bytes]]) -> dict[Key, Future[bytes]]:
-    """Return the answers that are still to come. All others who lack one are asked again.
-
-    So one party that is gone does not keep another from being asked again that has refused for the moment.
-    """
-    return {key: one for key, one in answers.items() if not one.done()}
-
-
-class _Later:
-    """Whether those are asked again who are there and lag, once enough have answered.
-
-    They have refused, or have not answered within a round. Who is not there is not waited for.
-    """
-
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
-        self._expires: float | None = None
-
-    def is_worth_it(self, failed: Mapping[Any, str]) -> bool:
-        """Wait a moment and return True, unless nobody lags or they were waited for long enough."""
-        now = time.monotonic()
-        self._expires = now + self._patience_s if self._expires is None else self._expires
-        if now >= self._expires or not any(
-            "refused '" in why or why.startswith("no answer") for why in failed.values()
-        ):
-            return False
-        time.sleep(_PAUSE_S)
-        return True
+                break
+            for name in result.liars:
+                self._progress.note(f"{name} has lied")
+        return result
 
 
 def told(state: State, result: Result, lied: Mapping[str, str], names: Mapping[bytes, str]) -> dict[str, Any]:

@@ -139,13 +139,14 @@ class Ways:
             grace_s: how much longer to wait for the others then.
         """
         there = list[str]()
-        return gather(
+        failed = gather(
             {line.peer.name: line.ask("here") for line in lines},
             within_s,
             take=lambda name, _: there.append(name),
             enough=lambda: len(there) >= least,
             grace_s=grace_s,
         )
+        return {name: str(why) for name, why in failed.items()}
 
     def reader(self, log: Follower) -> LogReader:
         """Return what follows the log and writes to it."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +19,7 @@ from mpc.commons.identities import Identity
 from mpc.commons.notes import Checkpoint
 from mpc.errors import ProtocolError
 from parties.commons import reading
-from parties.commons.asking import Line, gather
+from parties.commons.asking import Line, RefusedError, gather, rounds
 from parties.commons.key_making import KeyBoard, keep_key, kept_key, make_key
 from parties.commons.reading import Follow
 from parties.frame.errors import PartyError
@@ -192,3 +195,38 @@ def test_a_sequencer_that_has_forgotten_what_was_waiting_gets_it_again(
             done.join(30)
         assert not done.is_alive()
         assert reader.log.size == 1
+
+
+class Lagging:
+    """Stands for the line to a party that refuses once and answers then."""
+
+    def __init__(self, answer: bytes, refusals: int) -> None:
+        self.answer, self.refusals = answer, refusals
+
+    def ask(self, what: str, body: bytes) -> Future[bytes]:
+        answer: Future[bytes] = Future()
+        if self.refusals:
+            self.refusals -= 1
+            answer.set_exception(RefusedError(f"refused '{what}': expected a certified grant, found none"))
+        else:
+            answer.set_result(self.answer + body)
+        return answer
+
+
+@pytest.mark.parametrize("lag", [1, 2, 3])
+def test_whoever_lags_is_asked_again_also_where_the_others_suffice(lag: int) -> None:
+    taken: dict[int, bytes] = {}
+    lines: Any = {place: Lagging(bytes([place]), int(place < lag)) for place in range(4)}
+    expires = time.monotonic() + 60
+    failed = next(rounds(lines, "release", b"!", taken, least=3, expires=expires, grace_s=60.0))
+    assert (failed, taken) == ({}, {place: bytes([place]) + b"!" for place in range(4)})
+
+
+def test_whoever_refuses_for_good_is_waited_for_a_while_and_then_asked_again() -> None:
+    taken: dict[int, bytes] = {}
+    lines: Any = {0: Lagging(b"a", 0), 1: Lagging(b"b", 1 << 30)}
+    found = rounds(lines, "release", b"", taken, least=1, expires=time.monotonic() + 60, grace_s=0.5)
+    assert list(next(found)) == [1]
+    lines[1].refusals = 0
+    assert next(found) == {}
+    assert taken == {0: b"a", 1: b"b"}
