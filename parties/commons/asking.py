@@ -214,8 +214,7 @@ def gather(
 
 def rounds(
     lines: Mapping[Key, Line],
-    what: str,
-    body: bytes,
+    ask: Callable[[Line], Future[bytes]],
     taken: dict[Key, bytes],
     *,
     least: int,
@@ -229,6 +228,7 @@ def rounds(
     have refused, or have not answered within a round. Who is not there is not waited for.
 
     Args:
+        ask: asks one of them.
         taken: the answers so far, into which further ones go.
         least: how many suffice to end a round.
         expires: the time by the monotonic clock at which a round ends.
@@ -243,7 +243,7 @@ def rounds(
         answers = {key: one for key, one in answers.items() if not one.done()}
         for key, line in lines.items():
             if key not in taken and key not in answers:
-                answers[key] = line.ask(what, body)
+                answers[key] = ask(line)
         failed = gather(
             answers,
             max(0.0, min(_ROUND_S, expires - time.monotonic())),

@@ -244,8 +244,7 @@ class Asking:
             expires = time.monotonic() + self._settings.log_deadline_s
             for failed in rounds(
                 lines,
-                "release",
-                grant,
+                lambda line: line.ask("release", grant),
                 shares,
                 least=len(places) - founding.faulty,
                 expires=expires,
@@ -274,8 +273,7 @@ class Asking:
         with self._progress.step("6", "gather the sums", awaits=[line.peer.name for line in lines.values()]):
             for failed in rounds(
                 lines,
-                "sum",
-                grant,
+                lambda line: line.ask("sum", grant),
                 sums,
                 least=len(lines) - (task.faulty if task else 0),
                 expires=expires,

@@ -218,14 +218,16 @@ def test_whoever_lags_is_asked_again_also_where_the_others_suffice(lag: int) -> 
     taken: dict[int, bytes] = {}
     lines: Any = {place: Lagging(bytes([place]), int(place < lag)) for place in range(4)}
     expires = time.monotonic() + 60
-    failed = next(rounds(lines, "release", b"!", taken, least=3, expires=expires, grace_s=60.0))
+    failed = next(rounds(lines, lambda line: line.ask("release", b"!"), taken, least=3, expires=expires, grace_s=60.0))
     assert (failed, taken) == ({}, {place: bytes([place]) + b"!" for place in range(4)})
 
 
 def test_whoever_refuses_for_good_is_waited_for_a_while_and_then_asked_again() -> None:
     taken: dict[int, bytes] = {}
     lines: Any = {0: Lagging(b"a", 0), 1: Lagging(b"b", 1 << 30)}
-    found = rounds(lines, "release", b"", taken, least=1, expires=time.monotonic() + 60, grace_s=0.5)
+    found = rounds(
+        lines, lambda line: line.ask("release", b""), taken, least=1, expires=time.monotonic() + 60, grace_s=0.5
+    )
     assert list(next(found)) == [1]
     lines[1].refusals = 0
     assert next(found) == {}
