@@ -42,13 +42,7 @@ def read_preparation(path: Path, key_id: str, digest: str) -> LinearModel:
     Raises:
         FileError: it is that of another key pair, or it is not as it was written. DataError: it is no such file.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileError(
-            f"{path}: expected the preparation of the key pair {key_id}, found none that can be read ({error.strerror})"
-        ) from error
-    return preparation_from(path, content, key_id, digest)
+    return preparation_from(path, _content(path, f"the preparation of the key pair {key_id}"), key_id, digest)
 
 
 def read_agreed(path: Path, digest: str) -> LinearModel:
@@ -57,10 +51,7 @@ def read_agreed(path: Path, digest: str) -> LinearModel:
     Raises:
         FileError: it is another one, or it was changed. DataError: it is no such file.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"{path}: expected a preparation, found none that can be read ({error.strerror})") from error
+    content = _content(path, "a preparation")
     if (found := hashlib.sha256(content).hexdigest()) != digest:
         raise FileError(
             f"{path}: expected the preparation {digest[:16]} that all owners use, found {found[:16]}: it is that of "
@@ -82,6 +73,13 @@ def preparation_from(path: Path, content: bytes, key_id: str, digest: str) -> Li
             "changed after the keys were made"
         )
     return LinearModel.from_bytes(path, content)
+
+
+def _content(path: Path, expected: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path}: expected {expected}, found none that can be read ({error.strerror})") from error
 
 
 def _key_id(content: bytes) -> str | None:
