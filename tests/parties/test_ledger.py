@@ -120,7 +120,7 @@ def test_a_killed_guardian_loses_no_acknowledged_charge(tmp_path: Path) -> None:
         while not acknowledged.exists() or acknowledged.stat().st_size < 3:
             assert guardian.is_alive()
         os.kill(guardian.pid or 0, signal.SIGKILL)
-        guardian.join(10)
+        guardian.join(60)
         recorded = Ledger(path, one_per_answer, None).spent("client")
         assert recorded >= acknowledged.stat().st_size
         assert Ledger(path, one_per_answer, None).charge("client", "after", ANSWER, 1).total == recorded + 1
@@ -156,7 +156,7 @@ def test_death_at_any_call_loses_no_earlier_charge_and_leaves_a_ledger(tmp_path:
     for nth in (1, 2, 3):
         guardian = context.Process(target=_charge_killed_at, args=(path, call, nth, half))
         guardian.start()
-        guardian.join(20)
+        guardian.join(60)
         spent = Ledger(path, one_per_answer, None).spent("client")
         assert spent >= acknowledged + (1 if guardian.exitcode == 0 else 0)
         acknowledged = spent

@@ -125,7 +125,7 @@ def test_a_sender_waits_where_much_is_on_its_way_and_not_for_ever() -> None:
 
 
 def test_a_sender_that_waits_for_one_that_leaves_is_told() -> None:
-    left, right = memory_pair("left", "right", deadline_s=20, capacity=1000)
+    left, right = memory_pair("left", "right", deadline_s=60, capacity=1000)
 
     def send() -> None:
         for _ in range(3):
@@ -170,7 +170,7 @@ def authority(tmp_path: Path) -> dict[str, Credentials]:
     return issue(tmp_path, "server-0", "client", "stranger")
 
 
-def _pair(authority: dict[str, Credentials], deadline_s: float = 5.0) -> tuple[TlsChannel, TlsChannel]:
+def _pair(authority: dict[str, Credentials], deadline_s: float = 60.0) -> tuple[TlsChannel, TlsChannel]:
     return meet(authority["server-0"], authority["client"], deadline_s)
 
 
@@ -181,7 +181,7 @@ def test_tls_carries_large_frames_both_ways_and_knows_the_peer(authority: dict[s
     sender = threading.Thread(target=server.send, args=("tables", body), daemon=True)
     sender.start()
     assert client.recv("tables", len(body)) == body
-    sender.join(5)
+    sender.join(60)
     client.send("done", b"")
     assert len(server.recv("done", 0)) == 0
     assert client.tls.get_protocol_version_name() == "TLSv1.3"

@@ -23,7 +23,7 @@ def hello(role: str, agreed: dict[str, str], session: str = "s") -> Hello:
 
 def against(peer: Callable[[Channel], object], agreed: dict[str, str] | None = OURS) -> tuple[str, MemoryChannel]:
     """What the party that listens says of a peer that does anything, and its end."""
-    other, ours = memory_pair("hospital-b", "here", deadline_s=2)
+    other, ours = memory_pair("hospital-b", "here")
     _, error = outcomes(
         lambda: peer(other),
         lambda: exchange_hello(ours, hello(ANSWERING, OURS), QUERYING, speaks_first=False, agreed=agreed),

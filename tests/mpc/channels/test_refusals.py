@@ -19,7 +19,7 @@ from tests.authority import Authority
 from tests.mpc.channels.meeting import PATIENCE_S, accept, dial, door, outcomes
 
 HOURS = datetime.timedelta(hours=1)
-WAIT_S = 2.0
+WAIT_S = 4.0
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def refused(listening: Credentials, dialling: Credentials) -> tuple[str, str, li
     notes: list[str] = []
     with door(listening, note=notes.append) as listener:
         waited, error = outcomes(
-            lambda: accept(listener, within_s=WAIT_S), lambda: dial(listener.port, dialling, within_s=20)
+            lambda: accept(listener, within_s=WAIT_S), lambda: dial(listener.port, dialling, within_s=60)
         )
     assert isinstance(waited, DeadlineError), waited
     assert isinstance(error, RefusedError), error
@@ -201,7 +201,7 @@ def test_no_session_is_resumed(server: Credentials, client: Credentials) -> None
                         assert wrapped.session_reused is False
                         return wrapped.session
 
-                waited, saved = outcomes(lambda: accept(listener, within_s=1), come)  # type: ignore[assignment]
+                waited, saved = outcomes(lambda: accept(listener, within_s=3), come)  # type: ignore[assignment]
                 assert isinstance(waited, DeadlineError)
                 assert isinstance(saved, ssl.SSLSession), saved
     assert received.count("CERTIFICATE") == received.count("FINISHED") == 2
@@ -220,7 +220,7 @@ def test_strangers_do_not_get_in_and_do_not_end_the_wait(
                     dial(listener.port, bad(authority, "client"))
             return dial(listener.port, client)
 
-        accepted, channel = outcomes(lambda: accept(listener, within_s=20), come)
+        accepted, channel = outcomes(lambda: accept(listener, within_s=60), come)
     assert isinstance(accepted, TlsChannel), accepted
     assert isinstance(channel, TlsChannel), channel
     with closing(accepted), closing(channel):

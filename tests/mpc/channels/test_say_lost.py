@@ -51,7 +51,7 @@ def test_a_frame_on_its_way_is_not_broken_up(pairs: Pairs) -> None:
         time.sleep(0.001)
     left.say_lost("third")  # another thread waits for a frame, and would use the connection at the same time
     right.send("late", b"at last")
-    waiting.join(10)
+    waiting.join(60)
     assert not waiting.is_alive()
     left.send("answer", b"")
     assert len(right.recv("answer")) == 0
@@ -66,7 +66,7 @@ def test_nothing_is_said_within_an_exchange_and_afterwards_it_is() -> None:
         time.sleep(0.001)
     left.say_lost("third")
     assert bytes(right.exchange("opening", bytes(size), size)) == bytes(size)
-    moving.join(20)
+    moving.join(60)
     left.say_lost("third")
     with pytest.raises(TransportError, match="third: left has"):
         exchange_all("opening", [(right, [b"1"], memoryview(bytearray(1)))])
@@ -167,7 +167,7 @@ def test_a_round_that_one_party_leaves_ends_with_its_name_at_every_other(socket_
         exchange_all("opening", [(each, [body], memoryview(bytearray(LARGE))) for each in (to_bob, to_carol)])
     assert raised.value.peer == "bob"
     to_carol.say_lost("bob")
-    receiving.join(20)
+    receiving.join(60)
     assert [str(error) for error in heard] == ["bob: left has no connection to it"]
 
 

@@ -22,7 +22,7 @@ def frame(label: str, number: int, body: bytes, length: int | None = None) -> by
 def ends() -> Iterator[tuple[socket.socket, SocketChannel]]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         raw = socket.create_connection(server.getsockname())
-        channel = SocketChannel("peer", 5.0, server.accept()[0])
+        channel = SocketChannel("peer", 60.0, server.accept()[0])
     yield raw, channel
     channel.close()
     raw.close()

@@ -150,9 +150,9 @@ def capture(folder: Path) -> Frames:
 
 
 def dial(port: int) -> socket.socket:
-    for _ in range(2000):
+    for _ in range(12_000):
         try:
-            return socket.create_connection(("127.0.0.1", port), timeout=5)
+            return socket.create_connection(("127.0.0.1", port), timeout=60)
         except ConnectionRefusedError:
             threading.Event().wait(0.005)
     raise AssertionError("party 1 never listened")

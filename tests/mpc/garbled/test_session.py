@@ -102,7 +102,7 @@ def test_a_batch_without_instances_or_with_too_few_values_is_refused_at_once(cir
 
 def test_both_sides_stream_or_neither() -> None:
     for circuits in (("ahead", "streamed"), ("streamed", "ahead")):
-        garbler, evaluator = opened(deadline_s=4, circuits=circuits)
+        garbler, evaluator = opened(circuits=circuits)
         with pytest.raises(ProtocolError):
             prepared(garbler, evaluator, Circuit.add(8), words((3, 1), 8, 1), words((3, 1), 8, 2))
 
@@ -226,7 +226,7 @@ def test_three_halves_send_a_quarter_less() -> None:
 
 
 def test_the_two_sides_must_agree_on_the_tables() -> None:
-    garbler, evaluator = opened(deadline_s=4, tables=("three-halves", "half-gates"))
+    garbler, evaluator = opened(tables=("three-halves", "half-gates"))
     one = np.zeros((1, 1), dtype=np.uint64)
     with pytest.raises(ProtocolError, match=r"expected message 'garbled/0/add\(8\)/1/tables'.*three-halves"):
         run_both_sides(lambda: garbler.prepare(Circuit.add(8), 1), lambda: evaluator.prepare(Circuit.add(8), 1, one))
@@ -242,7 +242,7 @@ def test_the_two_sides_must_agree_on_the_tables() -> None:
     ],
 )
 def test_the_garbler_refuses_another_batch(other_values: Callable[[Evaluator], object], complaint: str) -> None:
-    garbler, evaluator = opened(deadline_s=4)
+    garbler, evaluator = opened()
     with garbler.channel.in_step("1c"), pytest.raises(ProtocolError, match="step 1c evaluator: " + complaint):
         run_both_sides(lambda: garbler.prepare(Circuit.add(8), 1), lambda: other_values(evaluator))
 

@@ -47,7 +47,7 @@ def run_both_sides(left: Callable[[], Left], right: Callable[[], Right]) -> tupl
     try:
         mine = left()
     except BaseException as error:
-        thread.join(2)
+        thread.join(30)
         if errors:
             raise errors[0] from error
         raise

@@ -81,7 +81,7 @@ def test_an_input_reaches_the_threads_of_all_parties() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert found == {name: [3, -4] for name in ("alice", "bob", "carol")}
 
 

@@ -78,7 +78,7 @@ def test_a_group_that_nobody_holds_leaves_no_thread() -> None:
     del group
     gc.collect()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 

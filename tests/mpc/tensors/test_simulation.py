@@ -184,7 +184,7 @@ def test_an_interrupt_leaves_no_thread(options: Options, monkeypatch: pytest.Mon
 
     def program(s: pt.Session) -> dict[str, object]:
         if s.me == "bob":
-            started.wait(20)
+            started.wait(60)
         x, y = inputs(s)
         return {"x": (x @ y).reveal(to="alice")}
 
@@ -195,7 +195,7 @@ def test_an_interrupt_leaves_no_thread(options: Options, monkeypatch: pytest.Mon
         pt.simulate(program, **options)
     started.set()
     for thread in set(threading.enumerate()) - before:
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
     assert threads
 

@@ -197,7 +197,7 @@ def test_nothing_is_left_of_services_that_were_stopped(here: FederationHere) -> 
             (*COMMAND, "stop", "--dir", str(here.folder(name))), capture_output=True, text=True, timeout=60, check=False
         )
         assert (stopped.returncode, stopped.stdout[-6:]) == (0, "ended\n"), stopped.stderr
-        assert here.services.pop(name).wait(10) == 0
+        assert here.services.pop(name).wait(60) == 0
         assert here.processes(name) == []
         assert list(here.folder(name).glob("sessions/*")) == []
         status = subprocess.run(

@@ -37,7 +37,7 @@ class Watched:
         def watched(grant: bytes) -> bytes:
             free = threading.Thread(target=self._use)
             free.start()
-            free.join(5.0)
+            free.join(60.0)
             self.verdicts.append(not free.is_alive())
             made: bytes = verdict(grant)
             return made

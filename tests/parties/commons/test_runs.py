@@ -198,7 +198,7 @@ def test_a_sequencer_that_is_stopped_stops_the_log_which_goes_on_with_it(tmp_pat
 @pytest.mark.slow  # waits for silent parties
 def test_one_of_each_is_silent_or_crashes_and_is_lost(tmp_path: Path) -> None:
     faults = {"aggregator-3": "silent", "trustee-1": "silent", "clinic-2": "crashes"}
-    with started(tmp_path, faults=faults, reports_within_s=20.0, **SOME_ARE_GONE) as run:
+    with started(tmp_path, faults=faults, reports_within_s=40.0, **SOME_ARE_GONE) as run:
         document = run.result()
     assert values(document) == expected(without=(2,))
     assert lost(document) == ["aggregator-3", "clinic-2", "trustee-1"]

@@ -71,11 +71,11 @@ def waiting(folders: RunFolders, tmp_path: Path) -> Iterator[tuple[Waiting, TlsC
     service = Waiting(folders, tmp_path)
     thread = threading.Thread(target=service.serve)
     thread.start()
-    with party(folders, "first", ASKING, 20) as first:
+    with party(folders, "first", ASKING, 60) as first:
         channel = first.dial(service.peer, SERVING)
         yield service, channel, thread
     service.earlier.give_back()
-    thread.join(20)
+    thread.join(60)
     service.door.close()
     assert not thread.is_alive()
 
@@ -87,10 +87,10 @@ def test_a_third_that_asks_is_told_of_the_session_and_one_that_checks_gets_its_a
     with party(folders, "second", ASKING) as second, pytest.raises(DeadlineError) as caught:
         second.dial(service.peer, SERVING)
     assert isinstance(caught.value.__cause__, BusyError)
-    with party(folders, "second", CHECKING, 20) as second:
+    with party(folders, "second", CHECKING, 60) as second:
         assert second.dial(service.peer, SERVING).peer == "host"
     service.earlier.give_back()
-    thread.join(20)
+    thread.join(60)
     assert service.turns == ["first"]
 
 
@@ -102,15 +102,15 @@ def test_who_waits_in_line_comes_in_when_the_door_is_free(
     following = threading.Thread(target=service.serve)
 
     def end_the_session() -> None:
-        assert told.wait(30)
+        assert told.wait(60)
         service.earlier.give_back()
-        thread.join(20)
+        thread.join(60)
         following.start()
 
     with party(folders, "second", ASKING) as second:
         found, _ = outcomes(lambda: second.dial_in_line(service.peer, SERVING, told.set), end_the_session)
         assert isinstance(found, TlsChannel), found
-        following.join(20)
+        following.join(60)
     assert service.turns == ["first", "second"]
 
 
@@ -120,6 +120,6 @@ def test_the_wait_ends_when_the_one_that_opened_the_session_leaves(
     service, channel, thread = waiting
     began = time.monotonic()
     channel.close()
-    thread.join(20)
+    thread.join(60)
     assert (service.turns, service.error is not None) == ([], True)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50

@@ -294,4 +294,4 @@ def test_the_socket_of_a_benchmark_is_not_on_a_network(tmp_path: Path) -> None:
         assert group.members[0]._connection.family == socket.AF_UNIX
         began = time.monotonic()
         group.once({"work": "silent"})
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30

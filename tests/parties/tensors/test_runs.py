@@ -187,7 +187,7 @@ def test_a_party_with_another_program_policy_or_argument_is_refused_by_name(tmp_
     for number, (told, what) in enumerate(others):
         top = tmp_path / str(number)
         top.mkdir()
-        with running(top, {"carol": told}, connect_deadline_s=5, **sums(top)) as (folders, processes):
+        with running(top, {"carol": told}, connect_deadline_s=10, **sums(top)) as (folders, processes):
             statuses = ended(folders, processes)
         assert not any(status["ok"] for status in statuses.values())
         assert any(what in str(status["error"]) for status in statuses.values()), statuses
@@ -197,7 +197,7 @@ def test_a_changed_program_is_not_run(tmp_path: Path) -> None:
     choices = sums(tmp_path)
     other = tmp_path / "other.py"
     other.write_text(SUM + "# changed\n")
-    with running(tmp_path, {"carol": {"program": other}}, connect_deadline_s=5, **choices) as (folders, processes):
+    with running(tmp_path, {"carol": {"program": other}}, connect_deadline_s=10, **choices) as (folders, processes):
         statuses = ended(folders, processes)
     assert "that was agreed on, found another" in statuses["carol"]["error"]
     assert not statuses["alice"]["ok"]

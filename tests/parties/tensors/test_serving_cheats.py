@@ -318,20 +318,20 @@ def test_no_host_learns_more_than_uniform_words(service: Service) -> None:
 
 def what_a_client_says(said: dict[str, tuple[Outcome, bytes]]) -> ProtocolError:
     """What a client raises of answers that come in this order."""
-    told = SimpleNamespace(ring_bits=64, pads=SUMS, answer_s=20.0, name="ann")
+    told = SimpleNamespace(ring_bits=64, pads=SUMS, answer_s=60.0, name="ann")
     client = Client(told, None, None, None)  # type: ignore[arg-type]  # it has connections already
     asked = Question.of(RECORDS[:1], (1, 3), 8, (1, 2), FORMAT, len(said), pads=SUMS)
     hosts = []
     try:
         for name, (outcome, word) in said.items():
-            mine, theirs = (SocketChannel(peer, 20.0, end)
+            mine, theirs = (SocketChannel(peer, 60.0, end)
                             for peer, end in zip((name, "ann"), local_pair(), strict=True))  # fmt: skip
             client._channels.append(mine)  # type: ignore[arg-type]
             hosts.append(theirs)
             theirs.send_message("outcome", outcome)
             theirs.send("answer", word.ljust(asked.size, b"0"))
         with pytest.raises(ProtocolError) as caught:
-            outcome, bodies = client._ask_once(1, asked, time.monotonic() + 20.0)
+            outcome, bodies = client._ask_once(1, asked, time.monotonic() + 60.0)
             asked.answer(bodies, outcome.fraction_bits, bytes.fromhex(outcome.coins))
     finally:
         for channel in (*client._channels, *hosts):

@@ -19,7 +19,7 @@ from parties.tensors.serving.computing import Service
 from parties.tensors.serving.meeting import Meeter
 from parties.tensors.serving.messages import Commit, Held, Kept, Offer, Ready
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 class Host:

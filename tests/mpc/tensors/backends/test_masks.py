@@ -322,7 +322,7 @@ def test_bits_stay_masked_where_elements_are_picked_or_negated() -> None:
 
 
 def test_a_function_that_treats_shares_otherwise_than_public_arrays_is_refused() -> None:
-    backends = in_memory(names(2), PROVIDER, deadline_s=20)
+    backends = in_memory(names(2), PROVIDER, deadline_s=60)
 
     def program(backend: DealerBackend) -> None:
         x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
@@ -421,7 +421,7 @@ def test_a_function_that_changes_after_its_call_is_refused(owner: str, refusing:
 
     Whoever has a share of the value notices. That of an input is its owner's alone, if it computes.
     """
-    backends = in_memory(names(2), PROVIDER, (OUTSIDE,), deadline_s=20)
+    backends = in_memory(names(2), PROVIDER, (OUTSIDE,), deadline_s=60)
 
     def program(backend: DealerBackend) -> None:
         x = backend.input(owner, words(X) if backend.me == owner else None, X.shape)

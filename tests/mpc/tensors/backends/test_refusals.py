@@ -262,7 +262,7 @@ def test_a_provider_that_ends_too_early_is_named_with_what_was_expected_of_it() 
 def test_a_provider_that_is_out_of_step_is_refused_with_both_correlations(
     theirs: Callable[[DealerBackend, Shared], object], mine: Callable[[DealerBackend, Shared], object], sentence: str
 ) -> None:
-    backends = in_memory(names(2), PROVIDER, deadline_s=5)
+    backends = in_memory(names(2), PROVIDER, deadline_s=60)
     found = outcomes(backends, lambda b: (theirs if b.me == PROVIDER else mine)(b, input_of(b)))
     assert isinstance(found["p1"], ProtocolError)
     assert str(found["p1"]) == sentence
@@ -273,7 +273,7 @@ def test_a_provider_that_is_out_of_step_is_refused_with_both_correlations(
     (109, "108, found 109"), (1000, "108, found 1000"),
 ])  # fmt: skip
 def test_a_correction_of_another_length_is_refused(size: int, sentence: str) -> None:
-    backends = in_memory(names(2), PROVIDER, deadline_s=5)
+    backends = in_memory(names(2), PROVIDER, deadline_s=60)
 
     def program(backend: DealerBackend) -> None:
         x = input_of(backend)
@@ -290,7 +290,7 @@ def test_a_correction_of_another_length_is_refused(size: int, sentence: str) -> 
 
 
 def test_parties_that_are_out_of_step_refuse_each_other() -> None:
-    backends = in_memory(names(2), PROVIDER, deadline_s=5)
+    backends = in_memory(names(2), PROVIDER, deadline_s=60)
 
     def program(backend: DealerBackend) -> None:
         x = input_of(backend)
@@ -305,7 +305,7 @@ def test_parties_that_are_out_of_step_refuse_each_other() -> None:
 
 def test_a_replayed_or_changed_correction_is_refused() -> None:
     for change, sentence in [(0, "expected frame number"), (1, "expected message 'dealt/1/truncate (")]:
-        backends = in_memory(names(2), PROVIDER, deadline_s=5)
+        backends = in_memory(names(2), PROVIDER, deadline_s=60)
 
         def program(backend: DealerBackend, change: int = change) -> None:
             x = input_of(backend)
@@ -324,7 +324,7 @@ def test_a_replayed_or_changed_correction_is_refused() -> None:
 
 def test_a_provider_in_memory_runs_ahead_so_far_and_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "RUN_AHEAD_BYTES", 1000)
-    backends = in_memory(names(2), PROVIDER, deadline_s=10)
+    backends = in_memory(names(2), PROVIDER, deadline_s=60)
     steps = {name: 0 for name in backends}
     furthest = 0
 

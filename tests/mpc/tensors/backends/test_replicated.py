@@ -255,7 +255,7 @@ def test_parties_that_are_out_of_step_refuse_each_other() -> None:
          lambda b, x: b.keep_if([x], b.multiply([(b.linear(lambda a: a[:1], (1,), x),) * 2])),
          "found message 'around/products/0/1'"),
     ]:  # fmt: skip
-        backends = sessions_of(REPLICATED, deadline_s=5)
+        backends = sessions_of(REPLICATED, deadline_s=60)
 
         def program(backend: ReplicatedBackend, first: Any = first, second: Any = second) -> None:
             x = backend.input("p0", X if backend.me == "p0" else None, X.shape)

@@ -98,7 +98,7 @@ def draw(seed: int, count: int) -> list[Visits]:
 
 def _connected(at: tuple[str, int]) -> socket.socket | None:
     with suppress(OSError):
-        return socket.create_connection(at, timeout=1)
+        return socket.create_connection(at, timeout=10)
     return None
 
 

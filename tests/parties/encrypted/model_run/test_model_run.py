@@ -133,7 +133,7 @@ def test_the_loss_of_the_data_owner_ends_the_run_in_its_name(tmp_path: Path, blo
 
 
 def test_parties_who_were_told_different_jobs_do_not_start(tmp_path: Path) -> None:
-    with running(tmp_path, {OWNER: {"features": 64}}, encrypted="model", connect_deadline_s=10) as parties:
+    with running(tmp_path, {OWNER: {"features": 64}}, encrypted="model", connect_deadline_s=20) as parties:
         sentences = [parties.status(name)["error"] for name in (OWNER, TRAINER)]
     assert any("features" in one and "32" in one and "64" in one for one in sentences), sentences
 

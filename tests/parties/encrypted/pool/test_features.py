@@ -104,7 +104,7 @@ def test_owners_who_prepare_features_differently_do_not_start(tmp_path: Path) ->
     dataset, net = images(tmp_path)
     pool = CHOICES | {"features": {"file": net}}
     with running(
-        tmp_path, {"cyd": {"preparation": "ab" * 32}}, pool=pool, dataset=dataset, connect_deadline_s=4
+        tmp_path, {"cyd": {"preparation": "ab" * 32}}, pool=pool, dataset=dataset, connect_deadline_s=10
     ) as parties:
         assert re.search(
             r"expected the preparation abababababababab that all owners use, found [0-9a-f]{16}: it is that of another "

@@ -287,7 +287,7 @@ def test_an_error_is_found_before_an_output_depends_on_it() -> None:
 
 def test_checks_come_in_time_where_nothing_is_revealed() -> None:
     """A party that cheats in a long program is found after so many bytes, whatever the program reveals."""
-    backends = in_memory(names(2), PROVIDER, deadline_s=20, most_pending=1000)
+    backends = in_memory(names(2), PROVIDER, deadline_s=60, most_pending=1000)
     opens_with(1, 1)(backends["p0"])
     largest = 0
 

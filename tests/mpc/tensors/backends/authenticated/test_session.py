@@ -74,7 +74,7 @@ def test_arguments_that_do_not_fit_are_refused_before_anything_is_sent() -> None
 
 
 def test_a_function_that_treats_shares_otherwise_than_public_arrays_is_refused() -> None:
-    backends = in_memory(names(2), PROVIDER, deadline_s=20)
+    backends = in_memory(names(2), PROVIDER, deadline_s=60)
 
     def program(backend: DealerMacBackend) -> None:
         x = input_of(backend)
@@ -212,7 +212,7 @@ def test_comparisons_in_parts_are_right(at_once: int, monkeypatch: pytest.Monkey
 
 def test_a_party_that_dies_or_is_silent_ends_the_others() -> None:
     for dies, kind in ((True, TransportError), (False, DeadlineError)):
-        backends = in_memory(names(3), PROVIDER, deadline_s=20 if dies else 1)
+        backends = in_memory(names(3), PROVIDER, deadline_s=60 if dies else 2)
 
         def program(backend: DealerMacBackend, dies: bool = dies) -> object:
             x = input_of(backend)
@@ -230,7 +230,7 @@ def test_a_party_that_dies_or_is_silent_ends_the_others() -> None:
 
 @pytest.mark.parametrize("size", [0, 287, 289])
 def test_a_correction_of_another_length_is_refused(size: int) -> None:
-    backends = in_memory(names(2), PROVIDER, deadline_s=5)
+    backends = in_memory(names(2), PROVIDER, deadline_s=60)
 
     def program(backend: DealerMacBackend) -> None:
         x = input_of(backend)

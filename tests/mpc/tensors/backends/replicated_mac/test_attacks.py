@@ -200,7 +200,7 @@ def test_an_owner_that_tells_parties_different_inputs_is_found(receiver: str, mo
 
 
 def test_an_owner_that_gives_the_holders_of_a_component_different_keys_is_found() -> None:
-    backends = in_memory(PARTIES, None, (OUTSIDE,), deadline_s=20)
+    backends = in_memory(PARTIES, None, (OUTSIDE,), deadline_s=60)
     keys = backends["p2"]._keys
     plain = keys.receive
 
@@ -461,7 +461,7 @@ def test_whether_a_check_ends_tells_a_left_verifier_nothing(
             held.append(int(x.pair[1][0]))  # component 1, and component 0 is zero
         return backend.open(backend.multiply([(x, x)]), ["p1"])
 
-    found = outcomes(in_memory(PARTIES, deadline_s=20), program)  # type: ignore[arg-type]
+    found = outcomes(in_memory(PARTIES, deadline_s=60), program)  # type: ignore[arg-type]
     assert isinstance(found["p1"], list) == (not masked and guess == secret), found
 
 
@@ -484,7 +484,7 @@ def test_after_an_abort_nothing_is_revealed_keys_are_gone_and_nobody_waits() -> 
 
 def test_checks_come_in_time_where_nothing_is_revealed() -> None:
     """A party that cheats in a long program is found after so many bytes, whatever the program reveals."""
-    backends = in_memory(PARTIES, deadline_s=20, most_pending=5000)
+    backends = in_memory(PARTIES, deadline_s=60, most_pending=5000)
     shares_with(1, 0, 1)(backends["p0"])
     largest = 0
 

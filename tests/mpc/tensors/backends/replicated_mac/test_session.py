@@ -106,7 +106,7 @@ def sum_of_inputs(backend: ReplicatedMacBackend, value: np.ndarray) -> Any:
 
 def test_a_party_that_dies_or_is_silent_ends_the_others() -> None:
     for dies, kind in ((True, TransportError), (False, DeadlineError)):
-        backends = in_memory(PARTIES, deadline_s=20 if dies else 1)
+        backends = in_memory(PARTIES, deadline_s=60 if dies else 2)
 
         def program(backend: ReplicatedMacBackend, dies: bool = dies) -> object:
             x = input_of(backend)
@@ -124,7 +124,7 @@ def test_a_party_that_dies_or_is_silent_ends_the_others() -> None:
 
 @pytest.mark.parametrize("size", [0, 95, 97])
 def test_a_share_of_another_length_is_refused(size: int) -> None:
-    backends = in_memory(PARTIES, deadline_s=5)
+    backends = in_memory(PARTIES, deadline_s=60)
 
     def program(backend: ReplicatedMacBackend) -> None:
         x = sum_of_inputs(backend, X)
