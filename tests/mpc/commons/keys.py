@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mpc.commons import sharing
 from mpc.commons.committee import CommitteeKey, KeySetup, KeyShare
 from mpc.commons.encoding import Record, decode
-from mpc.commons.group import GENERATOR, read_points
+from mpc.commons.group import GENERATOR, ORDER, SecretScalar, read_points, scalars
 from mpc.commons.identities import Identity
 from mpc.commons.key_messages import KINDS, Deal, Handover, KeyMessage, Phase, handover_label, sign_message
 from mpc.commons.key_session import KeySession, run_in_memory
@@ -127,3 +128,36 @@ def made_key(n: int, t: int) -> tuple[CommitteeKey, list[KeyShare]]:
     sessions = [KeySession(setup, i, one, random.source(f"trustee-{i}")) for i, one in enumerate(identities)]
     run_in_memory(sessions)
     return sessions[0].key, [session.share for session in sessions]
+
+
+SIZES = [(4, 1), (7, 2)]
+
+
+def number(secret: SecretScalar) -> int:
+    return int.from_bytes(secret.reveal(), "little")
+
+
+def check_key(meeting: Meeting, dealers: list[int]) -> int:
+    """Check that all have one key, of these dealers, which any t + 1 shares open. Return the secret key."""
+    keys = [session.key for session in meeting.sessions]
+    assert all(key == keys[0] for key in keys)
+    assert list(keys[0].dealers) == dealers
+    needed = keys[0].needed
+    shares = [session.share for session in meeting.sessions]
+    secrets = set()
+    for first in range(len(shares) - needed + 1):
+        used = shares[first : first + needed]
+        factors = sharing.lagrange([one.trustee + 1 for one in used])
+        secrets.add(sum(f * number(one.secret) for f, one in zip(factors, used, strict=True)) % ORDER)
+    (secret,) = secrets
+    assert GENERATOR.multiply(scalars((secret,))).encode() == keys[0].key
+    return secret
+
+
+def dealt(meeting: Meeting, dealers: list[int]) -> int:
+    """The sum of what these dealers have shared."""
+    return sum(number(meeting.sessions[dealer]._polynomial.at(0)) for dealer in dealers) % ORDER
+
+
+def opened(data: bytes) -> KeyMessage:
+    return decode(KeyMessage, data)
