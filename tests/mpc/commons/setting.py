@@ -219,3 +219,22 @@ class Log:
             self.report(policy, number, (self.provider, self.other_provider)[number % 2])
         self.step()
         return policy
+
+
+def asked(log: Log, **changes: object):
+    """Log a request of the consumer, and return its answer."""
+    leaf = log.submit(log.consumer, log.request(**changes))
+    log.sequencer.refused.clear()
+    log.step()
+    assert not log.sequencer.refused
+    return log.answer(leaf)
+
+
+def refused(log: Log) -> str:
+    """Let the sequencer look at what it was handed, and return why the last entry cannot be logged."""
+    log.sequencer.propose()
+    return log.sequencer.refused[-1][1]
+
+
+def grant_of(log: Log) -> bytes:
+    return list(log.copy.state.grants)[-1]

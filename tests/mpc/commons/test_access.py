@@ -7,16 +7,10 @@ import dataclasses
 import pytest
 
 from mpc.commons.access import decide, sentence
-from mpc.commons.encoding import encode
 from mpc.commons.entries import (
     NONE,
-    Close,
-    Coin,
-    Complaint,
-    Delivered,
     Endorsement,
     Grant,
-    HandOn,
     Kind,
     Policy,
     Reason,
@@ -25,37 +19,14 @@ from mpc.commons.entries import (
     Report,
     Revoke,
     Role,
-    Step,
-    Verdict,
     batch_digest,
     endorse,
 )
 from mpc.commons.group import SecretScalar, read_points
 from mpc.commons.identities import Identity
-from mpc.commons.proceedings import coins_of, toss_of
-from mpc.errors import ProtocolError
-from tests.mpc.commons.setting import FOREVER, Log, made_key
+from tests.mpc.commons.setting import FOREVER, Log, asked, grant_of, refused
 
 OTHER_POINT = SecretScalar.of(99).times_generator().encode()
-
-
-def asked(log: Log, **changes: object):
-    """Log a request of the consumer, and return its answer."""
-    leaf = log.submit(log.consumer, log.request(**changes))
-    log.sequencer.refused.clear()
-    log.step()
-    assert not log.sequencer.refused
-    return log.answer(leaf)
-
-
-def refused(log: Log) -> str:
-    """Let the sequencer look at what it was handed, and return why the last entry cannot be logged."""
-    log.sequencer.propose()
-    return log.sequencer.refused[-1][1]
-
-
-def grant_of(log: Log) -> bytes:
-    return list(log.copy.state.grants)[-1]
 
 
 def test_a_request_that_the_policy_allows_is_granted() -> None:
@@ -234,64 +205,6 @@ def test_a_revoked_policy_takes_no_reports_and_no_versions() -> None:
     assert "expected a revocation by the owner" in refused(log)
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("provider", "expected the role trustee for the trustees' keys alone, found provider"),
-        ("second name", "expected a new key and a new name"),
-        ("second key", "expected a new key and a new name"),
-        ("outsider as trustee", "expected the role trustee for the trustees' keys alone, found trustee"),
-        ("details", "expected the trustees' key from trustees alone"),
-        ("role", "expected a role from 1 to 4, found 6"),
-        ("other trustee's name", "expected the name trustee-0, found trustee-1"),
-        ("a trustee's name", "expected the name trustee-2 from the trustee that has it alone"),
-    ],
-)
-def test_who_registers_as_what(name: str, words: str) -> None:
-    log, fresh = Log(), Identity(b"\5" * 32)
-    log.submit(log.provider, Register("clinic-1", Role.PROVIDER, b""))
-    log.step()
-    identity, body = {
-        "provider": (log.keys[0].identity, Register("someone", Role.PROVIDER, b"")),
-        "second name": (log.provider, Register("clinic-2", Role.PROVIDER, b"")),
-        "second key": (fresh, Register("clinic-1", Role.PROVIDER, b"")),
-        "outsider as trustee": (fresh, Register("trustee-9", Role.TRUSTEE, b"key")),
-        "details": (fresh, Register("clinic-3", Role.PROVIDER, b"key")),
-        "role": (fresh, Register("clinic-3", 6, b"")),
-        "a trustee's name": (fresh, Register("trustee-2", Role.PROVIDER, b"")),
-        "other trustee's name": (log.keys[0].identity, Register("trustee-1", Role.TRUSTEE, b"key")),
-    }[name]
-    log.submit(identity, body)
-    assert words in refused(log)
-
-
-def test_strangers_cannot_keep_trustees_from_registering_their_key() -> None:
-    log = Log()
-    for place in (1, 2):
-        stranger = Identity(bytes([50 + place]) * 32)
-        log.submit(stranger, Register(f"trustee-{place}", Role.PROVIDER, b""))
-    log.register_all()
-    log.step()
-    assert log.copy.state.trustees_key == encode(log.key)
-
-
-def test_the_trustees_key_is_what_a_quorum_has_registered() -> None:
-    log = Log()
-    one, other = (encode(made_key(4, 1, attempt)[0]) for attempt in (1, 2))
-    for place, details in ((0, one), (1, other), (2, one)):
-        log.submit(log.keys[place].identity, Register(f"trustee-{place}", Role.TRUSTEE, details))
-    log.submit(log.owner, Register("owner", Role.OWNER, b""))
-    log.submit(log.provider, Register("clinic-1", Role.PROVIDER, b""))
-    policy = log.policy()
-    log.step()
-    assert log.copy.state.trustees_key == b""
-    log.report(policy, 1)
-    assert "expected the trustees' key before the first report" in refused(log)
-    log.submit(log.keys[3].identity, Register("trustee-3", Role.TRUSTEE, one))
-    log.step()
-    assert log.copy.state.trustees_key == one
-
-
 def test_what_is_said_twice_is_logged_once() -> None:
     log = Log()
     policy = log.ready(1)
@@ -318,124 +231,6 @@ def test_a_request_shows_that_its_author_knows_the_secret_of_its_key(fault: str)
         request = dataclasses.replace(request, consumer_key=foreign.encode())
     log.submit(log.consumer, request)
     assert "expected a proof that the consumer knows the secret" in refused(log)
-
-
-def test_nobody_registers_as_an_aggregator() -> None:
-    """The founding record names them, so that nobody can come first and take a place."""
-    log, stranger = Log(), Identity(b"\x31" * 32)
-    for role in Role:
-        log.submit(stranger, Register("aggregator-0", role, b"key" if role == Role.TRUSTEE else b""))
-        assert "expected nobody to register as an aggregator, found aggregator-0" in refused(log)
-    log.submit(log.aggregators[0], Register("someone", Role.PROVIDER, b""))
-    assert "expected nobody to register as an aggregator, found someone" in refused(log)
-
-
-def test_a_trustees_key_that_does_not_hold_is_not_registered() -> None:
-    log = Log()
-    key = log.key
-    other, _ = made_key(4, 1, 1)
-    for wrong, words in (
-        (encode(key).replace(key.key, other.key), "the parts of a key that 2 trustees share"),
-        (encode(key).replace(key.parts[3], other.parts[3]), "the parts of a key that 2 trustees share"),
-        (encode(dataclasses.replace(key, parts=key.parts[:3], dealers=(0, 1, 2))), "expected a key of 4 trustees"),
-        (encode(made_key(7, 2)[0]), "expected a key of 4 trustees"),
-    ):
-        log.submit(log.keys[0].identity, Register("trustee-0", Role.TRUSTEE, wrong))
-        assert words in refused(log)
-
-
-def test_what_follows_a_grant_is_by_the_right_party_and_once() -> None:
-    log = Log()
-    log.ready(2)
-    asked(log)
-    grant, trustee = grant_of(log), log.keys[2].identity
-    report = log.copy.state.of_task["heights"][0]
-    toss = toss_of(log.copy.state, grant)
-    shares = tuple(toss.share(log.shares[place]) for place in (1, 3))
-    bad_coins = [
-        Coin(grant, found)
-        for found in (
-            (),
-            shares[:1],
-            shares[::-1],
-            (shares[0], shares[0]),
-            (shares[0], dataclasses.replace(shares[1], point=shares[0].point)),
-            (shares[0], dataclasses.replace(shares[1], trustee=2)),
-            (*shares, dataclasses.replace(shares[1], trustee=9)),
-        )
-    ]
-    right = [
-        (trustee, Coin(grant, shares)),
-        (log.consumer, HandOn(grant, NONE)),
-        (log.aggregators[0], Complaint(grant, report, NONE, bytes(64))),
-        (trustee, Close(grant, Step.WORDS)),
-        (log.keys[1].identity, Close(grant, Step.WORDS)),
-        (trustee, Verdict(grant, (report,), (0,), NONE)),
-        (log.consumer, Delivered(grant, NONE)),
-    ]
-    for _, contents in right:
-        log.submit(log.provider, contents)
-        assert "found" in refused(log)
-    for wrong in (Verdict(grant, (3,), (), NONE), Verdict(grant, (), (4,), NONE), Coin(NONE, shares), *bad_coins):
-        log.submit(trustee, wrong)
-        assert "expected" in refused(log)
-    assert len(log.sequencer.refused) == len(right) + 3 + len(bad_coins)
-    for identity, contents in right:
-        log.submit(identity, contents)
-    log.step()
-    assert log.kinds()[-7:] == [
-        Kind.COIN, Kind.HAND_ON, Kind.COMPLAINT, Kind.CLOSE, Kind.CLOSE, Kind.VERDICT, Kind.DELIVERED
-    ]  # fmt: skip
-    log.submit(trustee, Coin(grant, tuple(toss.share(log.shares[place]) for place in (0, 2))))
-    assert "expected one such entry for each grant" in refused(log)
-    assert log.copy.state.verdicts == {}
-    log.submit(trustee, Verdict(grant, (), (), NONE))
-    assert "expected one verdict of trustee 2 for each grant, found a second one" in refused(log)
-
-
-def test_a_verdict_stands_once_more_than_t_trustees_have_said_the_same() -> None:
-    log = Log()
-    log.ready(2)
-    asked(log)
-    grant, reports = grant_of(log), tuple(log.copy.state.of_task["heights"])
-    log.close_words(grant)
-    false, right = Verdict(grant, reports, (0,), NONE), Verdict(grant, (), (), b"w" * 32)
-    log.submit(log.keys[3].identity, false)
-    log.submit(log.keys[1].identity, right)
-    log.step()
-    assert log.copy.state.verdicts == {}
-    log.submit(log.keys[2].identity, right)
-    log.step()
-    assert log.copy.state.verdicts[grant].verdict == right
-    assert log.copy.state.verdicts[grant].index == log.copy.size - 1
-    log.submit(log.keys[0].identity, false)
-    assert "expected one verdict for each grant, found the one that stands since entry" in refused(log)
-
-
-def test_a_report_has_the_coin_of_its_first_grant_for_ever() -> None:
-    log = Log()
-    log.ready(3)  # uses: 2
-    one, two, three = log.copy.state.of_task["heights"]
-    asked(log, ranges=[(one, two + 1)])
-    first = grant_of(log)
-    asked(log, ranges=[(two, three + 1)])
-    second = grant_of(log)
-
-    def toss(grant: bytes) -> bytes:
-        shares = tuple(toss_of(log.copy.state, grant).share(log.shares[place]) for place in (1, 3))
-        log.submit(log.keys[2].identity, Coin(grant, shares))
-        log.step()
-        return toss_of(log.copy.state, grant).value(shares)
-
-    later = toss(second)
-    with pytest.raises(ProtocolError, match=f"the coin of the grant of entry 14 for report {two}, found none yet"):
-        coins_of(log.copy.state, second)
-    early = toss(first)
-    assert early != later
-    assert coins_of(log.copy.state, first) == (early, early)
-    assert coins_of(log.copy.state, second) == (early, later)  # report `two` is in both
-    with pytest.raises(ProtocolError, match="expected the hash of a grant"):
-        coins_of(log.copy.state, NONE)
 
 
 def test_everything_can_be_taken_back() -> None:
