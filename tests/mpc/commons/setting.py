@@ -7,10 +7,11 @@ from functools import lru_cache
 
 from mpc.commons.committee import CommitteeKey, KeySetup, KeyShare
 from mpc.commons.consensus import Sequencer, Trustee
-from mpc.commons.encoding import Record, encode
+from mpc.commons.encoding import Record, decode, encode
 from mpc.commons.entries import (
     NONE,
     Close,
+    Entry,
     HandOn,
     Kind,
     Policy,
@@ -28,9 +29,10 @@ from mpc.commons.functions import layout_of
 from mpc.commons.group import SecretScalar
 from mpc.commons.identities import Identity, TrusteeKeys
 from mpc.commons.key_session import KeySession, run_in_memory
-from mpc.commons.merkle import leaf_hash
+from mpc.commons.merkle import Tree, leaf_hash
+from mpc.commons.notes import Checkpoint, Note, sign_as_log
 from mpc.commons.release import ConsumerKey
-from mpc.commons.replica import Kept
+from mpc.commons.replica import Accepted, Kept
 from mpc.randomness import SeededRandomness
 
 AGGREGATORS = tuple(
@@ -206,9 +208,6 @@ class Log:
         return self.copy.state.requests[leaf].answer
 
     def kinds(self) -> list[Kind]:
-        from mpc.commons.encoding import decode
-        from mpc.commons.entries import Entry
-
         return [Kind(decode(Entry, entry).kind) for entry in self.copy.entries]
 
     def ready(self, reports: int = 3) -> bytes:
@@ -238,3 +237,18 @@ def refused(log: Log) -> str:
 
 def grant_of(log: Log) -> bytes:
     return list(log.copy.state.grants)[-1]
+
+
+def proposal_of(log: Log, first: int, entries: list[bytes], before: list[bytes] | None = None) -> bytes:
+    """What a faulty sequencer can sign: these entries behind others, with their right root."""
+    tree = Tree()
+    for entry in [*(log.copy.entries[:first] if before is None else before), *entries]:
+        tree.append(leaf_hash(entry))
+    text = Checkpoint(log.origin, len(tree), tree.root()).text
+    note = bytes(Note(text, (sign_as_log(log.keys[0].log, log.origin, text),)))
+    return encode(Accepted(first, tuple(entries), note))
+
+
+def newcomer(log: Log, number: int) -> bytes:
+    """An entry that is always valid."""
+    return log.sign(Identity(bytes([number]) * 32), Register(f"newcomer-{number}", Role.CONSUMER, b""))

@@ -9,30 +9,14 @@ import pytest
 
 from mpc.commons.access import decide
 from mpc.commons.certificates import check_certificate
-from mpc.commons.consensus import MOST_EVIDENCE, MOST_REFUSED, BehindError, Sequencer, Trustee
+from mpc.commons.consensus import BehindError, Sequencer, Trustee
 from mpc.commons.encoding import decode, encode
-from mpc.commons.entries import NONE, Entry, Grant, Kind, Register, Revoke, Role
-from mpc.commons.identities import Identity
-from mpc.commons.merkle import Tree, leaf_hash
+from mpc.commons.entries import Grant, Revoke
+from mpc.commons.merkle import leaf_hash
 from mpc.commons.notes import Checkpoint, Note, sign_as_log
-from mpc.commons.replica import Accepted, Certified, Evidence, Handed
+from mpc.commons.replica import Accepted, Certified, Evidence
 from mpc.errors import OrderError, ParameterError, ProtocolError
-from tests.mpc.commons.setting import Log, MemoryStore
-
-
-def proposal_of(log: Log, first: int, entries: list[bytes], before: list[bytes] | None = None) -> bytes:
-    """What a faulty sequencer can sign: these entries behind others, with their right root."""
-    tree = Tree()
-    for entry in [*(log.copy.entries[:first] if before is None else before), *entries]:
-        tree.append(leaf_hash(entry))
-    text = Checkpoint(log.origin, len(tree), tree.root()).text
-    note = bytes(Note(text, (sign_as_log(log.keys[0].log, log.origin, text),)))
-    return encode(Accepted(first, tuple(entries), note))
-
-
-def newcomer(log: Log, number: int) -> bytes:
-    """An entry that is always valid."""
-    return log.sign(Identity(bytes([number]) * 32), Register(f"newcomer-{number}", Role.CONSUMER, b""))
+from tests.mpc.commons.setting import Log, MemoryStore, newcomer, proposal_of
 
 
 def test_three_of_four_certify_and_two_do_not() -> None:
@@ -277,181 +261,6 @@ def test_a_certificate_of_more_than_this_copy_has_waits() -> None:
     certificate = log.step(voters=[1, 2])
     with pytest.raises(BehindError):
         log.trustees[3].certify(certificate)
-
-
-def test_nothing_is_released_without_a_certificate() -> None:
-    log = Log()
-    log.ready()
-    log.submit(log.consumer, log.request())
-    votes = [log.trustees[place].vote(log.sequencer.propose()) for place in (1, 2)]
-    (grant,) = log.trustees[1].copy.state.grants
-    with pytest.raises(ProtocolError, match="expected a grant under a certified checkpoint"):
-        log.trustees[1].check_release(grant)
-    certificate = log.sequencer.collect(votes)
-    log.trustees[1].certify(certificate)
-    assert len(log.trustees[1].check_release(grant).reports) == 3
-    with pytest.raises(ProtocolError, match="expected a grant under a certified checkpoint"):
-        log.trustees[1].check_release(NONE)
-
-
-@pytest.mark.parametrize("target", ["policy", "report"])
-def test_a_sequencer_that_leaves_a_revocation_out_gets_nothing_released(target: str) -> None:
-    log = Log()
-    policy = log.ready()
-    leaf = policy if target == "policy" else log.copy.tree.leaf(log.copy.state.of_task["heights"][1])
-    revocation = log.sign(log.owner if target == "policy" else log.other_provider, Revoke(leaf))
-    for trustee in log.trustees[1:]:
-        trustee.hand_in(revocation)
-    log.submit(log.consumer, log.request())
-    log.step()
-    (grant,) = log.trustees[1].copy.state.grants
-    for place in (1, 2, 3):
-        for trustee in (log.trustees[place], log.start(place)):
-            with pytest.raises(ProtocolError, match="found one revoked for report"):
-                trustee.check_release(grant)
-    log.trustees[0].check_release(grant)  # the faulty one, which is fewer than t + 1
-
-
-@pytest.mark.parametrize("author", ["provider", "owner", "consumer"])
-def test_a_trustee_that_lags_keeps_a_revocation_of_a_report_that_it_has_not_seen(author: str) -> None:
-    log = Log()
-    log.register_all()
-    policy = log.policy()
-    log.step()
-    for number in range(2):
-        log.report(policy, number)
-    log.step(voters=[1, 2])
-    revocation = log.sign(getattr(log, author), Revoke(log.copy.tree.leaf(log.copy.state.of_task["heights"][0])))
-    late = log.trustees[3]
-    for _ in range(2):
-        late.hand_in(revocation)
-    assert [type(one) for one in log.stores[3].records].count(Handed) == 1
-    log.submit(log.consumer, log.request())
-    proposal = log.sequencer.propose()
-    votes = [log.trustees[place].vote(proposal) for place in (1, 2)]
-    late.vote(log.sequencer.proposal_from(late.copy.size))
-    certificate = log.sequencer.collect(votes)
-    late.certify(certificate)
-    (grant,) = log.copy.state.grants
-    for trustee in (late, log.start(3)):
-        if author == "consumer":  # who has nothing to revoke
-            assert trustee.check_release(grant)
-        else:
-            with pytest.raises(ProtocolError, match="found one revoked for report"):
-                trustee.check_release(grant)
-
-
-def test_early_revocations_are_signed_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    log = Log()
-    log.ready()
-    right = log.sign(log.provider, Revoke(b"a" * 32))
-    with pytest.raises(ProtocolError, match=r"expected a revocation that .* has signed, found another"):
-        log.trustees[1].hand_in(encode(dataclasses.replace(decode(Entry, right), signature=bytes(64))))
-    monkeypatch.setattr("mpc.commons.replica.MOST_EARLY", 1)
-    log.trustees[1].hand_in(right)
-    with pytest.raises(ProtocolError, match="at most 1 revocations of what is not here yet, found one more"):
-        log.trustees[1].hand_in(log.sign(log.provider, Revoke(b"b" * 32)))
-
-
-def test_a_revocation_behind_a_grant_bars_nothing() -> None:
-    log = Log()
-    policy = log.ready()
-    log.submit(log.consumer, log.request())
-    log.step()
-    (grant,) = log.copy.state.grants
-    log.trustees[1].hand_in(log.sign(log.owner, Revoke(policy)))
-    assert log.trustees[1].check_release(grant)
-
-
-def test_only_revocations_by_those_who_may_are_taken_from_hand() -> None:
-    log = Log()
-    policy = log.ready()
-    with pytest.raises(ProtocolError, match="by the owner"):
-        log.trustees[1].hand_in(log.sign(log.provider, Revoke(policy)))
-    with pytest.raises(ProtocolError, match="expected a revocation, found an entry of kind register"):
-        log.trustees[1].hand_in(newcomer(log, 201))
-    assert log.trustees[1].copy.handed == {}
-
-
-def test_a_trustees_disk_takes_only_so_much_of_others_words() -> None:
-    """Of a sequencer that signs one story after another, and of an owner that hands in a revocation again and again."""
-    log = Log()
-    policy = log.ready()
-    size = log.copy.size
-    log.trustees[1].vote(proposal_of(log, size, [newcomer(log, 200)]))
-    for number in range(201, 225):
-        note = decode(Accepted, proposal_of(log, size, [newcomer(log, number)])).note
-        assert log.trustees[1].see(note) is not None
-    assert len([record for record in log.stores[1].records if isinstance(record, Evidence)]) == MOST_EVIDENCE
-    for _ in range(3):
-        log.trustees[1].hand_in(log.sign(log.owner, Revoke(policy)))
-    assert len([record for record in log.stores[1].records if isinstance(record, Handed)]) == 1
-
-
-def test_a_proposal_is_bounded_in_bytes_and_the_rest_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    log = Log()
-    entries = [newcomer(log, number) for number in range(201, 206)]
-    monkeypatch.setattr("mpc.commons.consensus.MOST_PROPOSAL_BYTES", 2 * len(entries[0]) + 1)
-    for entry in entries:
-        log.sequencer.submit(entry)
-    for size in (2, 4, 5):
-        assert log.step()
-        assert log.copy.size == size
-    assert log.copy.entries == entries
-
-
-def test_a_stranger_cannot_take_an_entrys_place_by_the_same_statement_with_another_signature() -> None:
-    log = Log()
-    policy = log.ready()
-    right = log.sign(log.owner, Revoke(policy))
-    unsigned = encode(dataclasses.replace(decode(Entry, right), signature=bytes(64)))
-    with pytest.raises(ProtocolError, match=f"expected an entry that {log.owner.key.hex()[:16]} has signed"):
-        log.sequencer.submit(unsigned)
-    log.sequencer.submit(right)
-    log.step()
-    assert log.kinds()[-1] == Kind.REVOKE
-    assert policy in log.copy.state.revoked
-
-
-def test_what_waits_and_what_was_refused_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    log = Log()
-    entries = [newcomer(log, number) for number in range(201, 204)]
-    monkeypatch.setattr("mpc.commons.consensus.MOST_PENDING_BYTES", 2 * len(entries[0]))
-    for entry in (*entries[:2], entries[1]):
-        log.sequencer.submit(entry)
-    with pytest.raises(ProtocolError, match="bytes that wait, found"):
-        log.sequencer.submit(entries[2])
-    log.step()
-    log.sequencer.submit(entries[2])  # there is room again
-    log.step()
-    assert log.copy.entries == entries
-    log.submit(log.owner, Revoke(NONE))
-    log.sequencer.propose()
-    ((leaf, _),) = log.sequencer.refused
-    assert leaf == leaf_hash(log.sign(log.owner, Revoke(NONE)))
-    assert log.sequencer.refused.maxlen == MOST_REFUSED
-
-
-def test_a_proposal_that_is_too_large_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    log = Log()
-    log.register_all()
-    proposal = log.sequencer.propose()
-    assert proposal is not None
-    monkeypatch.setattr("mpc.commons.consensus.MOST_MESSAGE_BYTES", len(proposal) - 1)
-    with pytest.raises(ProtocolError, match=f"at most {len(proposal) - 1} bytes, found {len(proposal)}"):
-        log.trustees[1].vote(proposal)
-
-
-def test_a_trustee_that_is_behind_gets_what_it_lacks_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    log = Log()
-    entries = [newcomer(log, number) for number in range(201, 207)]
-    for entry in entries:
-        log.sequencer.submit(entry)
-        log.step(voters=[1, 2])
-    monkeypatch.setattr("mpc.commons.consensus.MOST_PROPOSAL_BYTES", 2 * len(entries[0]) + 1)
-    for size in (2, 4, 6):
-        log.trustees[3].vote(log.sequencer.proposal_from(log.trustees[3].copy.size))
-        assert log.trustees[3].copy.size == size
 
 
 def test_strangers_and_wrong_places_are_refused() -> None:
