@@ -38,6 +38,7 @@ METHODS: dict[str, Steps] = {
     "keep_if": lambda b, x, y: b.keep_if(b.negative([x], 8), b.multiply([(x, y)])),
     "relu": lambda b, x, y: [value for values in b.relu([x], 8) for value in values],
 }
+MULTIPLY, RELU, TRUNCATE = METHODS["multiply"], METHODS["relu"], METHODS["truncate, stochastic"]
 
 
 def session(
