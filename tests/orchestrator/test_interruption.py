@@ -7,56 +7,30 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, field_serializer
 
 from orchestrator.errors import Interrupted
 from orchestrator.interruption import ENDING, ignore_signals, signals_raise
-from tests.orchestrator.conftest import PATIENCE_S
-
-
-class SaidWhileWritten(BaseModel):
-    """A model during whose serialisation a signal arrives."""
-
-    path: Path
-
-    @field_serializer("path")
-    def _as_text(self, path: Path) -> str:
-        signal.raise_signal(signal.SIGINT)
-        return str(path)
-
-
-class SaidAtItsEnd:
-    """An object during whose end a signal arrives."""
-
-    def __del__(self) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-
-def wait_in_vain() -> None:
-    expires = time.monotonic() + PATIENCE_S
-    while time.monotonic() < expires:
-        time.sleep(0.01)
+from tests.signalled import SignalAtItsEnd, SignalWhileWritten, wait_in_vain
 
 
 def test_an_error_that_a_library_made_of_the_signal_is_the_signal_again() -> None:
     with pytest.raises(Interrupted, match="Ended by SIGINT"), signals_raise():
-        SaidWhileWritten(path=Path("x")).model_dump_json()
+        SignalWhileWritten(number=signal.SIGINT).model_dump_json()
 
 
 def test_the_signal_ends_a_part_as_itself() -> None:
     with pytest.raises(Interrupted), signals_raise() as interruption:
         with pytest.raises(Interrupted), interruption.stays():
-            SaidWhileWritten(path=Path("x")).model_dump_json()
+            SignalWhileWritten(number=signal.SIGINT).model_dump_json()
         interruption.check()
 
 
 def test_an_exception_that_was_dropped_comes_once_more() -> None:
     began = False
     with pytest.raises(Interrupted, match="Ended by SIGINT"), signals_raise():
-        SaidAtItsEnd()
+        SignalAtItsEnd(signal.SIGINT)
         began = True
         wait_in_vain()
     assert began
@@ -67,7 +41,7 @@ def test_a_dropped_exception_does_not_interrupt_the_end() -> None:
     whole = False
     with pytest.raises(Interrupted), signals_raise():
         try:
-            SaidAtItsEnd()
+            SignalAtItsEnd(signal.SIGINT)
             raise ArithmeticError
         finally:
             ignore_signals()

@@ -11,34 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, field_serializer
 
 import parties.frame.lifetime
 from mpc.errors import CheatingError, TransportError
 from parties.frame.errors import PartyError
 from parties.frame.lifetime import Ended, lifetime, serving
 from tests.parties.frame.test_process import settings_file, start, status
+from tests.signalled import SignalAtItsEnd, SignalWhileWritten, wait_in_vain
 
-PATIENCE_S = 60.0
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-
-
-class ToldWhileWritten(BaseModel):
-    """A model during whose serialisation a signal arrives."""
-
-    path: Path
-
-    @field_serializer("path")
-    def _as_text(self, path: Path) -> str:
-        signal.raise_signal(signal.SIGTERM)
-        return str(path)
-
-
-class ToldAtItsEnd:
-    """An object during whose end a signal arrives."""
-
-    def __del__(self) -> None:
-        signal.raise_signal(signal.SIGTERM)
 
 
 @pytest.fixture(autouse=True)
@@ -50,21 +31,15 @@ def handlers_stay(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert sys.unraisablehook is hook
 
 
-def wait_in_vain() -> None:
-    expires = time.monotonic() + PATIENCE_S
-    while time.monotonic() < expires:
-        time.sleep(0.01)
-
-
 def test_an_error_that_a_library_made_of_it_is_being_told_to_end_again() -> None:
     with pytest.raises(Ended, match="told to end by SIGTERM"), lifetime(None, None, math.inf):
-        ToldWhileWritten(path=Path("x")).model_dump_json()
+        SignalWhileWritten(number=signal.SIGTERM).model_dump_json()
 
 
 def test_an_exception_that_was_dropped_comes_once_more() -> None:
     began = False
     with pytest.raises(Ended, match="told to end by SIGTERM"), lifetime(None, None, math.inf):
-        ToldAtItsEnd()
+        SignalAtItsEnd(signal.SIGTERM)
         began = True
         wait_in_vain()
     assert began
@@ -74,7 +49,7 @@ def test_a_service_heeds_what_a_library_made_of_it_and_ends_well() -> None:
     whole = False
     with lifetime(None, None, math.inf):
         with serving():
-            ToldWhileWritten(path=Path("x")).model_dump_json()
+            SignalWhileWritten(number=signal.SIGTERM).model_dump_json()
         whole = True
     assert whole
 
@@ -83,7 +58,7 @@ def test_a_dropped_exception_does_not_interrupt_a_service_after_its_work() -> No
     whole = False
     with lifetime(None, None, math.inf):
         with serving():
-            ToldAtItsEnd()
+            SignalAtItsEnd(signal.SIGTERM)
             raise TransportError("the peer closed the connection")
         time.sleep(0.2)  # the signal comes once more meanwhile
         whole = True
@@ -114,9 +89,8 @@ def test_without_it_errors_are_themselves(error: type[Exception]) -> None:
 
 CONVERTED = """
     import signal
-    from pathlib import Path
-    from tests.parties.frame.test_lifetime import ToldWhileWritten
-    ToldWhileWritten(path=Path("x")).model_dump_json()
+    from tests.signalled import SignalWhileWritten
+    SignalWhileWritten(number=signal.SIGTERM).model_dump_json()
 """
 WHILE_LOGGING = """
     import signal
