@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mpc.commons.entries import Complaint, Grant, Policy, Reason, Refuse, Request, Role, Step, Verdict, batch_digest
+from mpc.commons.entries import Grant, Policy, Reason, Refuse, Request, Role, batch_digest
 from mpc.commons.founding import Founding, Task
+from mpc.commons.steps import Complaint, Step, Verdict
 from mpc.errors import ProtocolError
 
 K = TypeVar("K")

@@ -10,11 +10,12 @@ import hashlib
 from typing import Protocol
 
 from mpc.commons.encoding import Record, decode
-from mpc.commons.entries import HandOn, Noise, Report, Words
+from mpc.commons.entries import Report
 from mpc.commons.founding import Founding
 from mpc.commons.judging import SaidWords
 from mpc.commons.release import BatchKey
 from mpc.commons.reports import SealedBoxes, SealedReport
+from mpc.commons.steps import HandOn, Noise, Words
 from mpc.errors import ProtocolError
 
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from mpc._core import CurvePoints
 from mpc.commons.committee import CommitteeKey, KeyShare
 from mpc.commons.encoding import DIGEST, Name, Record, coded, encode
-from mpc.commons.entries import CoinShare
 from mpc.commons.group import GENERATOR, SUITE, Points, hash_to_points, read_points, transcript
 from mpc.commons.proofs import is_proven, prove
 from mpc.commons.sharing import interpolate
+from mpc.commons.steps import CoinShare
 from mpc.errors import CheatingError, ProtocolError
 from mpc.randomness import SYSTEM, Randomness
 

@@ -17,12 +17,12 @@ from typing import Any
 from mpc.commons.access import State
 from mpc.commons.batches import Batch, Item
 from mpc.commons.encoding import Blob, Many, Record, coded
-from mpc.commons.entries import MOST_REPORTS, Complaint, Verdict, words_digest
 from mpc.commons.founding import Task
 from mpc.commons.group import read_points
 from mpc.commons.prio import HeldShare, RobustPrio
 from mpc.commons.proceedings import task_of_grant, words_so_far
 from mpc.commons.reports import judge_box
+from mpc.commons.steps import MOST_REPORTS, Complaint, Verdict, words_digest
 from mpc.errors import CheatingError
 
 

@@ -27,13 +27,13 @@ from __future__ import annotations
 from mpc._core import CurvePoints
 from mpc.commons.access import State
 from mpc.commons.encoding import encode
-from mpc.commons.entries import Noise
 from mpc.commons.founding import Task
 from mpc.commons.functions import NoiseCircuit, circuit_of, layout_of, without_noise
 from mpc.commons.group import read_points
 from mpc.commons.prio import Prio3Histogram, Prio3MultihotCountVec
 from mpc.commons.proceedings import function_of, task_of_grant
 from mpc.commons.reports import ReportLabel, nonce_of, seal_boxes
+from mpc.commons.steps import Noise
 from mpc.dp import Cost, discrete_gaussian, epsilon
 from mpc.errors import ParameterError, ProtocolError
 from mpc.randomness import SYSTEM, Randomness

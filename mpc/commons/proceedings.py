@@ -28,9 +28,9 @@ from mpc.commons.access import (
 from mpc.commons.coin import CoinLabel, Toss
 from mpc.commons.committee import check_for
 from mpc.commons.encoding import encode
-from mpc.commons.entries import Close, Coin, Complaint, Delivered, HandOn, Noise, Step, Verdict, Words
 from mpc.commons.founding import Task
 from mpc.commons.functions import layout_of, noise_of
+from mpc.commons.steps import Close, Coin, Complaint, Delivered, HandOn, Noise, Step, Verdict, Words
 from mpc.errors import ProtocolError
 
 

@@ -15,12 +15,13 @@ from collections.abc import Callable
 from mpc.commons.access import request_of
 from mpc.commons.attachments import MemoryAttachments
 from mpc.commons.encoding import decode
-from mpc.commons.entries import Complaint, Entry, Step
+from mpc.commons.entries import Entry
 from mpc.commons.functions import noise_of
 from mpc.commons.group import SecretScalar
 from mpc.commons.identities import Identity
 from mpc.commons.proceedings import coins_to_toss, function_of, task_of_grant
 from mpc.commons.roles.aggregator import Aggregator
+from mpc.commons.steps import Complaint, Step
 from mpc.errors import MpcError, ProtocolError
 from parties.commons.answering import Question
 from parties.commons.faults import Fault

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mpc.commons.encoding import decode, encode
-from mpc.commons.entries import Entry, Report, Words, sign_entry
+from mpc.commons.entries import Entry, Report, sign_entry
 from mpc.commons.identities import Identity
 from mpc.commons.judging import SaidWords
+from mpc.commons.steps import Words
 from mpc.commons.summing import SumShare
 
 FaultKind = Literal["", "lies", "crashes", "silent"]

@@ -9,25 +9,10 @@ from typing import Any
 
 from mpc.commons.access import State, sentence
 from mpc.commons.encoding import decode
-from mpc.commons.entries import (
-    Close,
-    Coin,
-    Complaint,
-    Entry,
-    Grant,
-    Kind,
-    Policy,
-    Refuse,
-    Register,
-    Report,
-    Request,
-    Revoke,
-    Role,
-    Step,
-    Verdict,
-)
+from mpc.commons.entries import Entry, Grant, Kind, Policy, Refuse, Register, Report, Request, Revoke, Role
 from mpc.commons.proceedings import task_of_grant
 from mpc.commons.replica import Copy
+from mpc.commons.steps import Close, Coin, Complaint, Step, Verdict
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,14 @@ from pathlib import Path
 from mpc.commons.attachments import AbsentAttachmentError
 from mpc.commons.committee import CommitteeKey, KeyShare
 from mpc.commons.encoding import encode
-from mpc.commons.entries import Register, Role, Step, sign_entry
+from mpc.commons.entries import Register, Role, sign_entry
 from mpc.commons.following import Follower
 from mpc.commons.functions import noise_of
 from mpc.commons.identities import TrusteeKeys
 from mpc.commons.prio import TooManyLiesError
 from mpc.commons.proceedings import coins_to_toss, function_of
 from mpc.commons.roles.trustee import TrusteeRole
+from mpc.commons.steps import Step
 from mpc.errors import ProtocolError
 from parties.commons.agreeing import TrusteeDesk
 from parties.commons.asking import Line

@@ -17,7 +17,7 @@ from mpc.commons.access import granted
 from mpc.commons.attachments import Attachments, read_attachment
 from mpc.commons.batches import Batch, coin_of_each, opened_batch
 from mpc.commons.encoding import Record, encode
-from mpc.commons.entries import Complaint, Words, sign_entry
+from mpc.commons.entries import sign_entry
 from mpc.commons.following import Follower
 from mpc.commons.founding import Founding
 from mpc.commons.group import SecretScalar
@@ -27,6 +27,7 @@ from mpc.commons.noise import deal_noise
 from mpc.commons.prio import HeldShare, TestPointError
 from mpc.commons.proceedings import noise_end, noises_so_far, task_of_grant
 from mpc.commons.reports import open_box, open_to_all
+from mpc.commons.steps import Complaint, Words
 from mpc.commons.summing import SumShare, valid_items
 from mpc.errors import ParameterError, ProtocolError
 from mpc.randomness import SYSTEM, Randomness

@@ -18,25 +18,13 @@ from mpc.commons.attachments import Attachments, read_attachment
 from mpc.commons.batches import sealed_batch
 from mpc.commons.committee import check_for
 from mpc.commons.encoding import Record, decode, encode
-from mpc.commons.entries import (
-    NONE,
-    Delivered,
-    Endorsement,
-    Grant,
-    HandOn,
-    Range,
-    Refuse,
-    Register,
-    Request,
-    Role,
-    endorse,
-    sign_entry,
-)
+from mpc.commons.entries import NONE, Endorsement, Grant, Range, Refuse, Register, Request, Role, endorse, sign_entry
 from mpc.commons.following import Follower
 from mpc.commons.founding import Founding
 from mpc.commons.identities import Identity
 from mpc.commons.merkle import leaf_hash
 from mpc.commons.release import ConsumerKey, ReleaseShare, gather_release
+from mpc.commons.steps import Delivered, HandOn
 from mpc.commons.summing import Result, result_of
 from mpc.errors import OrderError, ProtocolError
 from mpc.randomness import SYSTEM, Randomness

@@ -19,7 +19,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from mpc.commons.access import sentence
 from mpc.commons.attachments import Attachments, MemoryAttachments
 from mpc.commons.consensus import BehindError
-from mpc.commons.entries import Grant, Range, Rules, Step
+from mpc.commons.entries import Grant, Range, Rules
 from mpc.commons.following import Follower
 from mpc.commons.founding import AggregatorRecord, Founding, Task, TrusteeRecord
 from mpc.commons.functions import noise_of
@@ -33,6 +33,7 @@ from mpc.commons.roles.aggregator import Aggregator
 from mpc.commons.roles.consumer import Consumer
 from mpc.commons.roles.provider import DataProvider
 from mpc.commons.roles.trustee import MissingError, TrusteeRole
+from mpc.commons.steps import Step
 from mpc.commons.summing import Result
 from mpc.errors import MpcError, ProtocolError
 from mpc.randomness import RoleRandomness

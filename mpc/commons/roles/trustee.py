@@ -23,7 +23,7 @@ from mpc.commons.batches import opened_batch, sealed_batch
 from mpc.commons.committee import CommitteeKey, KeySetup, KeyShare, check_for
 from mpc.commons.consensus import Sequencer, Store, Trustee
 from mpc.commons.encoding import Record, decode, encode
-from mpc.commons.entries import Close, Coin, CoinShare, Entry, Kind, Register, Role, Step, sign_entry
+from mpc.commons.entries import Entry, Kind, Register, Role, sign_entry
 from mpc.commons.following import update_from
 from mpc.commons.founding import Founding
 from mpc.commons.functions import check_functions
@@ -33,6 +33,7 @@ from mpc.commons.key_session import KeySession
 from mpc.commons.proceedings import toss_of, words_so_far
 from mpc.commons.release import release
 from mpc.commons.replica import Accepted
+from mpc.commons.steps import Close, Coin, CoinShare, Step
 from mpc.errors import OrderError, ProtocolError
 from mpc.randomness import SYSTEM, Randomness
 

@@ -8,22 +8,7 @@ from functools import lru_cache
 from mpc.commons.committee import CommitteeKey, KeySetup, KeyShare
 from mpc.commons.consensus import Sequencer, Trustee
 from mpc.commons.encoding import Record, decode, encode
-from mpc.commons.entries import (
-    NONE,
-    Close,
-    Entry,
-    HandOn,
-    Kind,
-    Policy,
-    Range,
-    Register,
-    Report,
-    Request,
-    Role,
-    Rules,
-    Step,
-    sign_entry,
-)
+from mpc.commons.entries import NONE, Entry, Kind, Policy, Range, Register, Report, Request, Role, Rules, sign_entry
 from mpc.commons.founding import AggregatorRecord, Founding, Task, TrusteeRecord
 from mpc.commons.functions import layout_of
 from mpc.commons.group import SecretScalar
@@ -33,6 +18,7 @@ from mpc.commons.merkle import Tree, leaf_hash
 from mpc.commons.notes import Checkpoint, Note, sign_as_log
 from mpc.commons.release import ConsumerKey
 from mpc.commons.replica import Accepted, Kept
+from mpc.commons.steps import Close, HandOn, Step
 from mpc.randomness import SeededRandomness
 
 AGGREGATORS = tuple(

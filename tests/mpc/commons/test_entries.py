@@ -13,8 +13,6 @@ from mpc.commons.encoding import decode, encode
 from mpc.commons.entries import (
     BODIES,
     NONE,
-    Coin,
-    CoinShare,
     Endorsement,
     Entry,
     Grant,
@@ -25,13 +23,13 @@ from mpc.commons.entries import (
     Register,
     Request,
     Rules,
-    Verdict,
     sign_entry,
 )
 from mpc.commons.founding import Founding, Task, TrusteeRecord
 from mpc.commons.identities import Identity, TrusteeKeys, is_signed
 from mpc.commons.notes import Note, SignatureLine
 from mpc.commons.replica import Certified
+from mpc.commons.steps import Coin, CoinShare, Verdict
 from mpc.errors import ParameterError, ProtocolError
 from tests.mpc.commons.setting import AGGREGATORS, TASK, Log, trustee_keys
 

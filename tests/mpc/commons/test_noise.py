@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from mpc.commons.encoding import decode, encode
-from mpc.commons.entries import Close, Entry, Noise, Step, sign_entry
+from mpc.commons.entries import Entry, sign_entry
 from mpc.commons.functions import layout_of, noise_circuit
 from mpc.commons.noise import epsilon_of, squared_sensitivity
 from mpc.commons.prio import AggregateError, Prio3Count, Prio3Sum
 from mpc.commons.proceedings import coins_to_toss, noise_end, noises_so_far
 from mpc.commons.reports import SealedBoxes
 from mpc.commons.roles.run import CommonsRun
+from mpc.commons.steps import Close, Noise, Step
 from mpc.errors import ParameterError, ProtocolError
 from tests.mpc.commons.prepared import ROWS, TOTAL, aggregate, fresh, prepared, refusal, signed_anew, silent
 from tests.mpc.commons.setting import TASK

@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
-from mpc.commons.entries import NONE, Close, Coin, Complaint, Delivered, HandOn, Kind, Step, Verdict
+from mpc.commons.entries import NONE, Kind
 from mpc.commons.proceedings import coins_of, toss_of
+from mpc.commons.steps import Close, Coin, Complaint, Delivered, HandOn, Step, Verdict
 from mpc.errors import ProtocolError
 from tests.mpc.commons.setting import Log, asked, grant_of, refused
 

@@ -13,13 +13,14 @@ import pytest
 
 from mpc.commons.attachments import AbsentAttachmentError, MemoryAttachments
 from mpc.commons.encoding import Record, decode, encode
-from mpc.commons.entries import CoinShare, Range, Register, Revoke, Role
+from mpc.commons.entries import Range, Register, Revoke, Role
 from mpc.commons.following import Follower
 from mpc.commons.identities import Identity
 from mpc.commons.merkle import leaf_hash
 from mpc.commons.prio import TooManyLiesError
 from mpc.commons.release import ReleaseShare
 from mpc.commons.roles.run import CommonsRun
+from mpc.commons.steps import CoinShare
 from mpc.errors import ProtocolError
 from parties.commons import reading
 from parties.commons.aggregator import Counter

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from mpc.commons.encoding import decode, encode
-from mpc.commons.entries import Complaint, Words, sign_entry
+from mpc.commons.entries import sign_entry
 from mpc.commons.judging import SaidWords
 from mpc.commons.prio import AggregateError, TooManyLiesError
 from mpc.commons.reports import open_to_all
 from mpc.commons.roles.run import CommonsRun
+from mpc.commons.steps import Complaint, Words
 from mpc.commons.summing import SumShare, result_of
 from mpc.errors import ProtocolError
 from tests.mpc.commons.prepared import ROWS, SETTINGS, TOTAL, Alter, aggregate, fresh, prepared, refusal, silent

@@ -10,12 +10,13 @@ import pytest
 from mpc.commons.access import sentence
 from mpc.commons.attachments import MemoryAttachments
 from mpc.commons.encoding import decode, encode
-from mpc.commons.entries import HandOn, Range, sign_entry
+from mpc.commons.entries import Range, sign_entry
 from mpc.commons.group import GENERATOR
 from mpc.commons.identities import Identity
 from mpc.commons.merkle import leaf_hash
 from mpc.commons.release import BatchKey
 from mpc.commons.roles.consumer import Consumer
+from mpc.commons.steps import HandOn
 from mpc.errors import ProtocolError
 from tests.mpc.commons.prepared import FUNCTIONS, SETTINGS, TOTAL, Alter, aggregate, prepared, refusal
 

@@ -13,7 +13,7 @@ from mpc.commons import consensus
 from mpc.commons.attachments import MemoryAttachments
 from mpc.commons.consensus import Sequencer
 from mpc.commons.encoding import decode, encode
-from mpc.commons.entries import CoinShare, Entry, Grant, Range, Verdict, batch_digest, sign_entry
+from mpc.commons.entries import Entry, Grant, Range, batch_digest, sign_entry
 from mpc.commons.group import GENERATOR
 from mpc.commons.identities import Identity
 from mpc.commons.key_messages import Announce, sign_message
@@ -23,6 +23,7 @@ from mpc.commons.proceedings import toss_of
 from mpc.commons.release import ReleaseShare
 from mpc.commons.replica import Accepted
 from mpc.commons.roles.run import CommonsRun
+from mpc.commons.steps import CoinShare, Verdict
 from mpc.errors import ProtocolError
 from tests.mpc.commons.prepared import (
     FUNCTIONS,
