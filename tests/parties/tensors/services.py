@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from mpc.tensors.ranges import Format
 from orchestrator import certificates
 from parties.frame.connections import Connections
 from parties.frame.plan import Plan, Run, RunFolders, write_settings
@@ -29,6 +30,8 @@ from tests.ports import free_ports
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 120.0
 HOSTS = ("host-a", "host-b")
+FORMAT, SIZE = Format(64, 16), 4
+RECORDS = np.array([[1.0, -2.0, 0.5], [0.25, 4.0, -1.0], [3.0, 0.5, -7.5]])
 WEIGHTS = np.array([[0.5, -1.25], [2.0, 0.75], [-3.0, 1.5]])
 MODEL = """
 import numpy as np

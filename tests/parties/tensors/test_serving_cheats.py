@@ -4,40 +4,29 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
 from mpc.channels.memory import MemoryChannel, memory_pair
-from mpc.channels.sockets import SocketChannel
-from mpc.errors import CheatingError, DeadlineError, MpcError, ParameterError, ProtocolError, TransportError
+from mpc.errors import CheatingError, DeadlineError, MpcError, ProtocolError, TransportError
 from mpc.tensors import delivery, fingerprints
-from mpc.tensors.backends.subsets import SUMS, subset_sums
+from mpc.tensors.backends.subsets import SUMS
 from mpc.tensors.delivery import Piece, Question, split, words_of
-from mpc.tensors.fingerprints import Ticket, fingerprint, tickets_of, toss
+from mpc.tensors.fingerprints import Ticket, tickets_of
 from mpc.tensors.network import Network
-from mpc.tensors.ranges import Format
 from parties.tensors.serving import tickets as ticket_files
-from parties.tensors.serving.client import Client
 from parties.tensors.serving.lane import Answers, Lane
-from parties.tensors.serving.messages import Outcome
 from parties.tensors.serving.model import Model
 from parties.tensors.serving.settings import ServingSettings
 from parties.tensors.serving.share import ModelShare, keep_share, reload_share
 from parties.tensors.serving.tickets import Tickets
-from tests.parties.tensors.services import MODEL, PATIENCE_S, WEIGHTS, near, running
+from tests.parties.tensors.services import FORMAT, MODEL, PATIENCE_S, RECORDS, SIZE, WEIGHTS, near, running
 
-FORMAT, SIZE = Format(64, 16), 4
-RECORDS = np.array([[1.0, -2.0, 0.5], [0.25, 4.0, -1.0], [3.0, 0.5, -7.5]])
 HOSTS = {"dealer_mac": ("host-a", "host-b"), "replicated_mac": ("host-a", "host-b", "host-c")}
 BACKENDS = list(HOSTS)
 FEW = 3  # tickets
@@ -313,67 +302,6 @@ def test_no_host_learns_more_than_uniform_words(service: Service) -> None:
     assert ((counts - len(words) / 16) ** 2 / (len(words) / 16)).sum() < 50  # beyond it once in 10^5
 
 
-# -- the client --------------------------------------------------------------------------------------------------------
-
-
-def what_a_client_says(said: dict[str, tuple[Outcome, bytes]]) -> ProtocolError:
-    """What a client raises of answers that come in this order."""
-    told = SimpleNamespace(ring_bits=64, pads=SUMS, answer_s=60.0, name="ann")
-    client = Client(told, None, None, None)  # type: ignore[arg-type]  # it has connections already
-    asked = Question.of(RECORDS[:1], (1, 3), 8, (1, 2), FORMAT, len(said), pads=SUMS)
-    hosts = []
-    try:
-        for name, (outcome, word) in said.items():
-            mine, theirs = (SocketChannel(peer, 60.0, end)
-                            for peer, end in zip((name, "ann"), local_pair(), strict=True))  # fmt: skip
-            client._channels.append(mine)  # type: ignore[arg-type]
-            hosts.append(theirs)
-            theirs.send_message("outcome", outcome)
-            theirs.send("answer", word.ljust(asked.size, b"0"))
-        with pytest.raises(ProtocolError) as caught:
-            outcome, bodies = client._ask_once(1, asked, time.monotonic() + 60.0)
-            asked.answer(bodies, outcome.fraction_bits, bytes.fromhex(outcome.coins))
-    finally:
-        for channel in (*client._channels, *hosts):
-            channel.close()
-    return caught.value
-
-
-def local_pair() -> tuple[socket.socket, socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return socket.create_connection(server.getsockname()), server.accept()[0]
-
-
-GOOD = (Outcome("answer", fraction_bits=16, coins="0" * 64), b"right")
-
-
-@pytest.mark.parametrize("first", ["cheater", "honest"])
-@pytest.mark.parametrize(
-    ("bad", "what"),
-    [
-        ((Outcome("answer", fraction_bits=15, coins="0" * 64), b"right"), "the same fraction bits"),
-        ((Outcome("answer", fraction_bits=16, coins="1" * 64), b"right"), "the same coins"),
-        ((GOOD[0], b"wrong"), "the same answer"),
-    ],
-)
-def test_where_two_hosts_differ_the_client_names_both_and_blames_neither(
-    first: str, bad: tuple[Outcome, bytes], what: str
-) -> None:
-    both = {"cheater": bad, "honest": GOOD}
-    error = what_a_client_says({first: both.pop(first)} | both)
-    assert error.peer == ""
-    assert what in str(error)
-    assert {"cheater", "honest"} <= set(str(error).split())
-    assert "the client cannot tell which one is wrong" in str(error)
-
-
-@pytest.mark.parametrize("first", ["cheater", "honest"])
-@pytest.mark.parametrize("bad", [{"fraction_bits": 64}, {"fraction_bits": -1}, {"coins": "g" * 64}, {"coins": ""}])
-def test_a_host_whose_answer_is_malformed_is_named(first: str, bad: dict[str, Any]) -> None:
-    both = {"cheater": (msgspec.structs.replace(GOOD[0], **bad), b"right"), "honest": GOOD}
-    assert what_a_client_says({first: both.pop(first)} | both).peer == "cheater"
-
-
 # -- as processes ------------------------------------------------------------------------------------------------------
 
 
@@ -427,88 +355,3 @@ def test_a_host_that_comes_back_with_another_share_ends_the_service_with_a_sente
         with pytest.raises((DeadlineError, TransportError)):
             client.settings = client.settings.model_copy(update={"answer_s": 1.0})
             client.ask(records)
-
-
-# -- the parts ---------------------------------------------------------------------------------------------------------
-
-
-def test_sums_of_subsets_are_sums_of_subsets() -> None:
-    """By the identity as rows, the sums show which words are in each. About half of them are."""
-    chosen = subset_sums(np.eye(200, dtype=np.uint64), b"coins")
-    assert chosen.shape == (200, SUMS)
-    assert set(np.unique(chosen).tolist()) == {0, 1}
-    assert (np.abs(chosen.sum(axis=0).astype(int) - 100) < 50).all()
-    assert len({column.tobytes() for column in chosen.T}) == SUMS
-    rows = np.random.default_rng(1).integers(0, 2**64, (3, 200), dtype=np.uint64)
-    expected = (rows.astype(object) @ chosen.astype(object)) % 2**64
-    assert (subset_sums(rows, b"coins") == expected).all()
-    assert (subset_sums(rows, b"others") != expected).any()
-
-
-def test_sums_of_many_words_are_those_of_their_parts() -> None:
-    rows = np.random.default_rng(1).integers(0, 2**64, (1, 70_000), dtype=np.uint64)
-    single = [subset_sums(np.where(np.arange(70_000) == place, rows, np.uint64(0)), b"coins") for place in (0, 40_000)]
-    without = rows.copy()
-    without[0, [0, 40_000]] = 0
-    assert (subset_sums(rows, b"coins") == subset_sums(without, b"coins") + single[0] + single[1]).all()
-
-
-@pytest.mark.parametrize("error", [1, 2**40, 2**63, 2**64 - 1])
-def test_a_changed_word_keeps_its_fingerprint_with_a_chance_of_a_half_a_sum(error: int) -> None:
-    """Over many coins: each sum misses the word every second time, and all of them together never here."""
-    row = np.arange(5, dtype=np.uint64)[None]
-    other = row.copy()
-    other[0, 3:4] += np.uint64(error)
-    pad = np.zeros((1, SUMS), dtype=np.uint64)
-    missed = [
-        fingerprint(row, pad, bytes([number])) == fingerprint(other, pad, bytes([number])) for number in range(200)
-    ]
-    each = np.concatenate(missed).mean(axis=0)
-    assert ((each > 0.3) & (each < 0.7)).all()
-    assert not any(one.all() for one in missed)
-
-
-def test_tickets_are_whole_and_without_one_piece_say_nothing() -> None:
-    words = np.arange(7, dtype=np.uint64)
-    bodies = tickets_of(words, 3, 2)
-    for number in range(2):
-        each = [Ticket.read(body[number * Ticket.SIZE : (number + 1) * Ticket.SIZE]) for body in bodies]
-        coins = bytes(a ^ b ^ c for a, b, c in zip(*(one.coins for one in each), strict=True))
-        pad = each[0].pads + each[1].pads + each[2].pads
-        assert (fingerprint(words[None], pad[None], coins)[0] == each[0].opened).all()
-        assert len({one.digest for one in each}) == 1
-        assert "hidden" in repr(each[0])
-    with pytest.raises(ProtocolError, match=f"expected bytes of a ticket {Ticket.SIZE}, found 5"):
-        Ticket.read(b"12345")
-    with pytest.raises(ParameterError, match="expected a model of at least one word, found none"):
-        tickets_of(words[:0], 3, 2)
-
-
-@pytest.mark.parametrize("step", ["toss/hidden", "toss/shown"])
-def test_a_party_that_tosses_other_coins_than_it_committed_to_is_named(step: str) -> None:
-    one, two = memory_pair("a", "b", 20.0)
-    networks = {"a": Network("a", {"b": one}), "b": Network("b", {"a": two})}
-    swap = networks["b"].swap
-
-    def bad(label: str, bodies: dict[str, list[bytes]], sizes: dict[str, int]) -> dict[str, memoryview]:
-        if label == step:
-            bodies = {name: [bytes(32)] for name in bodies}
-        return swap(label, bodies, sizes)
-
-    networks["b"].swap = bad  # type: ignore[method-assign, assignment]
-    found: dict[str, object] = {}
-
-    def side(name: str) -> None:
-        try:
-            found[name] = toss(networks[name], ("a", "b"))
-        except MpcError as error:
-            found[name] = error
-
-    threads = [threading.Thread(target=side, args=(name,)) for name in networks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert isinstance(found["a"], CheatingError)
-    assert found["a"].peer == "b"
-    assert isinstance(found["b"], bytes)

@@ -16,19 +16,16 @@ from mpc.randomness import RoleRandomness
 from mpc.tensors.backends import DealerBackend
 from mpc.tensors.delivery import Piece, Question, pieces_of, read_piece
 from mpc.tensors.network import Network
-from mpc.tensors.ranges import Format
 from parties.tensors.serving import lane as lanes
 from parties.tensors.serving.lane import Answers, Lane
 from parties.tensors.serving.model import Model
 from parties.tensors.serving.settings import ServingSettings
 from parties.tensors.serving.share import ModelShare
-from tests.parties.tensors.services import MODEL, WEIGHTS, near
+from tests.parties.tensors.services import FORMAT, MODEL, RECORDS, SIZE, WEIGHTS, near
 
-FORMAT, SIZE = Format(64, 16), 4
 EVERYBODY = ("host-a", "host-b", "dora")
 HOSTS = EVERYBODY[:2]
 OFFSET = np.array([0.25, 1.0])
-RECORDS = np.array([[1.0, -2.0, 0.5], [0.25, 4.0, -1.0], [3.0, 0.5, -7.5]])
 
 
 @pytest.fixture
