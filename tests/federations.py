@@ -26,7 +26,7 @@ from parties.frame.private_files import make_private_folder
 from parties.protocols import PROTOCOLS
 
 COMMAND = (sys.executable, str(Path(__file__).resolve().parents[1] / "run_protocol.py"))
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 _TRIES = 10
 
 

@@ -39,7 +39,7 @@ def run(console: str, folder: Path, ports: int = 2) -> None:
         words += ["--start_port", str(port)]
         expected = [line.replace("237...", f"{port}") for line in expected]
     done = subprocess.run(
-        words, cwd=folder, env=environment_of(folder), capture_output=True, text=True, timeout=200, check=False
+        words, cwd=folder, env=environment_of(folder), capture_output=True, text=True, timeout=600, check=False
     )
     printed = (done.stdout + done.stderr).splitlines()
     rest = iter(printed)

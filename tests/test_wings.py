@@ -176,7 +176,7 @@ LEFT_OUT = ("--ignore", "tests/test_wings.py", "--ignore", "tests/mpc/garbled/te
 
 
 @pytest.mark.slow  # two to three minutes
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 def test_without_any_protocol_all_tests_of_what_they_share_pass(project: Path, tmp_path: Path) -> None:
     """So none of these tests needs any protocol. Whether one protocol needs another is seen by its imports."""
     left = without(

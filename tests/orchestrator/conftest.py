@@ -20,7 +20,7 @@ from orchestrator.launchers import tmux
 from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 150.0  # a test has 300 s
+PATIENCE_S = 300.0  # a test has 900 s
 
 LAUNCHERS = [
     "process",

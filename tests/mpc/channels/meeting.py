@@ -12,7 +12,7 @@ from mpc.channels.doors import Listener, connect
 from mpc.channels.hello import Hello, digest_of
 from mpc.channels.tls import TlsChannel
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 Result = TypeVar("Result")
 
 ANSWERING, QUERYING = "one who answers", "one who asks"

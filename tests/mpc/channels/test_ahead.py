@@ -29,7 +29,7 @@ def pair(tmp_path: Path) -> Iterator[tuple[TlsChannel, TlsChannel]]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    expires = time.monotonic() + 60
+    expires = time.monotonic() + 200
     while not condition():
         assert time.monotonic() < expires
         time.sleep(0.01)

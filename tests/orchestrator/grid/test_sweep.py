@@ -56,7 +56,7 @@ def workers(out: Path) -> list[int]:
 
 
 def gone(out: Path) -> bool:
-    expires = time.monotonic() + 100
+    expires = time.monotonic() + 200
     while workers(out):
         if time.monotonic() > expires:
             return False
@@ -127,7 +127,7 @@ def start(out: Path, *more: str) -> subprocess.Popen[bytes]:
 
 def rows_when_some_are_there(out: Path, process: subprocess.Popen[bytes], count: int) -> Rows:
     """Read the table again and again, as it must be whole each time, until it has so many rows."""
-    expires = time.monotonic() + 100
+    expires = time.monotonic() + 200
     while True:
         found = rows(out) if out.exists() else []
         assert all(None not in row.values() and row["configuration"] for row in found)
@@ -145,13 +145,13 @@ def test_a_sweep_that_is_ended_leaves_nothing_running_and_goes_on(
     process = start(out)
     before = rows_when_some_are_there(out, process, 3)
     process.send_signal(number)
-    _, said = process.communicate(timeout=100)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == status
     assert number == signal.SIGKILL or "games.csv is whole. The same command goes on." in said.decode()
     assert gone(out)
     assert len(rows(out)) >= len(before)
     again = start(out)
-    assert again.wait(150) == 0
+    assert again.wait(600) == 0
     found = rows(out)
     assert len({(row["players"], row["seed"]) for row in found}) == len(found) == 20
     assert [row for row in found if row in before] == before  # they were not tried again
@@ -171,7 +171,7 @@ def test_two_sweeps_do_not_write_one_table(out: Path, capsys: pytest.CaptureFixt
     assert games.run("--grid", "players=2,3", "--out", str(out), "--throw_s", "0.3") == 2
     assert f"out: expected one sweep at a time for {out}, found another that goes on." in capsys.readouterr().err
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=100)
+    process.communicate(timeout=600)
 
 
 def test_another_configuration_than_the_tables_is_refused_by_name(

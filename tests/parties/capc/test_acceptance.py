@@ -24,7 +24,7 @@ LARGEST_ERROR = (
     0.02  # of a logit, at 12 fraction bits: about 900 rounded products a sum, each off by 2^-13 of its input
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 needs_mnist = pytest.mark.skipif(
     "CAPC_DATA_DIR" not in os.environ, reason="CAPC_DATA_DIR does not name a folder with the MNIST files"

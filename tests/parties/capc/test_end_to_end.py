@@ -102,7 +102,7 @@ def test_a_killed_party_ends_the_others_with_its_name(top: Path) -> None:
 
 def test_a_model_that_does_not_fit_the_ring_fails_before_anybody_is_asked(tmp_path: Path) -> None:
     with running(tmp_path, n_parties=1, ring_bits=28) as run:
-        assert run.processes["server-0"].wait(120) == 1
+        assert run.processes["server-0"].wait(600) == 1
         status = json.loads(run.folders.status("server-0").read_text())
         events = run.folders.events("server-0").read_text()
     assert "layer" in status["error"]
@@ -113,7 +113,7 @@ def test_weights_beyond_public_bounds_are_refused_at_their_owner_or_scaled_down(
     with running(
         tmp_path, "refused", n_parties=1, models="logistic-regression", weight_norm=1, beyond_bounds="refuse"
     ) as run:
-        assert run.processes["server-0"].wait(120) == 1
+        assert run.processes["server-0"].wait(600) == 1
         status = json.loads(run.folders.status("server-0").read_text())
         events = run.folders.events("server-0").read_text()
     assert re.search(

@@ -103,7 +103,7 @@ def test_the_same_file_runs_all_members_on_this_machine_with_the_same_labels(
     here: FederationHere, tmp_path: Path
 ) -> None:
     flags = ("--config", str(here.file), "--launcher", "process", "--start_port", str(free_ports(4)), "--json")
-    run = subprocess.run((*COMMAND, *flags), cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    run = subprocess.run((*COMMAND, *flags), cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert run.returncode == 0, run.stderr
     reports = json.loads(run.stdout)["result"]["reports"]
     labels = [[query["predicted"] for query in report["queries"]] for report in reports]
@@ -114,7 +114,7 @@ def test_the_same_file_runs_all_members_on_this_machine_with_the_same_labels(
 
 def check(here: FederationHere, name: str, *more: str) -> tuple[int, str]:
     command = (*COMMAND, "check", "--dir", str(here.folder(name)), *more)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -63,7 +63,7 @@ class Walk:
     def printed(self, line: str) -> str:
         done = subprocess.run(
             self.command(line), cwd=self.folder, env=environment_of(self.folder), capture_output=True, text=True,
-            timeout=200, check=False,
+            timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode <= (1 if " check " in line else 0), done.stdout + done.stderr
         return done.stdout + done.stderr

@@ -27,7 +27,7 @@ def test_other_settings_of_one_party_are_named_on_both_sides(tmp_path: Path) -> 
 
     with running(tmp_path, prepare=prepare, **CHOICES) as run:
         for name in ("server-0", "privacy-guardian"):
-            run.processes[name].wait(120)
+            run.processes[name].wait(600)
         for process in run.processes.values():  # the others would wait for the guardian
             process.terminate()
         statuses = run.wait()

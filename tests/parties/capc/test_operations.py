@@ -66,7 +66,7 @@ def charged(path: Path) -> list[Cost]:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run((*COMMAND, *arguments), capture_output=True, text=True, timeout=200, check=False)
+    return subprocess.run((*COMMAND, *arguments), capture_output=True, text=True, timeout=600, check=False)
 
 
 def events_of(here: FederationHere, name: str) -> list[dict[str, Any]]:

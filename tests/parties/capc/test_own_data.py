@@ -406,7 +406,7 @@ def test_a_folder_of_images_through_the_launcher(tmp_path: Path) -> None:
     ]
     command += ["--start_port", str(free_ports(4)), "--files_dir", str(tmp_path / "files")]
     command += ["--logs_dir", str(tmp_path / "logs")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (document,) = (json.loads(path.read_text()) for path in (tmp_path / "files").glob("capc-*/result.json"))
     expected = [("zero", "one")[label] for label in digits.pool.labels[asked]]

@@ -267,7 +267,7 @@ def test_an_asker_that_was_killed_pays_for_the_rest_alone_and_then_for_all_again
     before = sum(len(json.loads(line)) for line in _lines(here))
     assert 4 <= before < 12
     asked = here.start_asking("clinic-a")
-    output, errors = asked.communicate(timeout=120)
+    output, errors = asked.communicate(timeout=600)
     assert asked.returncode == 0, errors
     document = json.loads(output)
     queries = document["result"]["queries"]
@@ -295,7 +295,7 @@ def test_an_end_between_the_last_answer_and_the_result_costs_nothing(here: Feder
     Answers(settings.answers).add(kept)
     before = here.charged(GUARDIAN)
     asked = here.start_asking("clinic-a")  # whether anybody serves or not
-    output, errors = asked.communicate(timeout=120)
+    output, errors = asked.communicate(timeout=600)
     assert asked.returncode == 0, errors
     document = json.loads(output)
     assert [query["predicted"] for query in document["result"]["queries"]] == labels
@@ -309,7 +309,7 @@ def test_what_is_given_up_is_said_and_all_is_asked_anew(here: FederationHere) ->
     asked_until_killed(here, 2)
     kept = sum(len(json.loads(line)) for line in _lines(here))
     asked = here.start_asking("clinic-a", fresh=None)
-    output, errors = asked.communicate(timeout=120)
+    output, errors = asked.communicate(timeout=600)
     assert asked.returncode == 0, errors
     document = json.loads(output)
     assert not any(query["earlier_run"] for query in document["result"]["queries"])

@@ -144,7 +144,7 @@ def test_a_party_that_dies_with_its_actor_or_its_node_is_blamed_and_leaves_no_ke
     assert not processes_of(run)
     assert not [path for path in left(run) if path.suffix in (".pem", ".npz") or path.name == "settings.json"]
     assert (tmp_path / "files" / "durable" / "owner-2" / AWAY).exists()
-    again = subprocess.run(command(tmp_path, "process", 3), capture_output=True, text=True, timeout=300, check=False)
+    again = subprocess.run(command(tmp_path, "process", 3), capture_output=True, text=True, timeout=600, check=False)
     assert again.returncode == 2
     assert re.search(r"owner-\d to be complete, found that a run has taken them to", again.stderr)
     for kept in Path(tempfile.gettempdir()).glob(f"{run}-*"):  # its accounts, which stay until a person has them

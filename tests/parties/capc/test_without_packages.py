@@ -70,7 +70,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(python: Path, folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     command = [str(python), str(ROOT / "run_protocol.py"), "--launcher", "process", *flags]
     command += ["--start_port", str(free_ports(3))]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_they_are_not_there(python: Path) -> None:

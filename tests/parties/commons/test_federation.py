@@ -43,7 +43,7 @@ from tests.parties.commons.federations import (
 )
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_members_with_keys_of_their_own_give_the_result_of_the_twin_and_one_withdraws(tmp_path: Path) -> None:
     with federation(tmp_path) as (here, _):
         made = command("keys", "--dir", str(here.folder("trustee-1")), "--json")  # keys that are there stay
@@ -86,7 +86,7 @@ def keys_stay_at_home(here: CommonsHere) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_who_is_killed_is_named_and_gone_on_without_and_takes_part_again(tmp_path: Path) -> None:
     with federation(tmp_path, **own_files(tmp_path)) as (here, _):
         here.serve_all()
@@ -116,7 +116,7 @@ def test_who_is_killed_is_named_and_gone_on_without_and_takes_part_again(tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_a_trustee_that_was_there_before_the_last_one_came_is_waited_for_and_no_key_is_begun(tmp_path: Path) -> None:
     trustees = [name for name, role in ROLES.items() if role == "trustee"]
     with federation(tmp_path, connect_deadline_s=15.0) as (here, _):
@@ -135,7 +135,7 @@ def test_a_trustee_that_was_there_before_the_last_one_came_is_waited_for_and_no_
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_a_provider_whose_records_have_changed_withdraws_all_the_same(tmp_path: Path) -> None:
     trustees = [name for name, role in ROLES.items() if role == "trustee"]
     with federation(tmp_path, **own_files(tmp_path)) as (here, _):
@@ -151,7 +151,7 @@ def test_a_provider_whose_records_have_changed_withdraws_all_the_same(tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_who_was_configured_otherwise_or_is_revoked_is_refused_by_name_on_both_sides(tmp_path: Path) -> None:
     with federation(tmp_path, connect_deadline_s=15.0) as (here, authority):
         here.serve("trustee-0")

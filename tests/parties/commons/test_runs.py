@@ -27,7 +27,7 @@ from tests.orchestrator.conftest import processes_of, wait_for
 from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE_S = 280.0
+PATIENCE_S = 600.0
 SMALL = {
     "clinics": 3, "records_each": 4, "smallest_batch": 6, "reports_within_s": 100.0, "words_patience_s": 60.0,
     "sums_patience_s": 60.0, "log_deadline_s": 200.0, "run_deadline_s": 250.0, "key_patience_s": 60.0,

@@ -20,7 +20,7 @@ from parties.frame.plan import Run, RunFolders, write_settings
 from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "encrypted-training.md"
 
 
 @pytest.mark.slow  # minutes on a busy machine: two dozen programs, one after another
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_the_commands_print_what_the_page_says(tmp_path: Path) -> None:
     commands = 0
     for block in blocks_of(PAGE):

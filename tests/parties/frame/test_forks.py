@@ -20,7 +20,7 @@ from parties.frame import child
 from parties.frame.forks import FORKED_BY, Order, bind, fork, server_command, server_environment
 
 ECHO = "tests.parties.frame.echo"
-PATIENCE_S = 60.0
+PATIENCE_S = 200.0
 
 
 @pytest.fixture

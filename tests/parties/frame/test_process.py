@@ -51,7 +51,7 @@ def start(body: str, settings: Path) -> subprocess.Popen[bytes]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    expires = time.monotonic() + 60
+    expires = time.monotonic() + 200
     while not condition():
         assert time.monotonic() < expires
         time.sleep(0.02)

@@ -28,7 +28,7 @@ from parties.tensors.serving.settings import ServingSettings
 from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 HOSTS = ("host-a", "host-b")
 FORMAT, SIZE = Format(64, 16), 4
 RECORDS = np.array([[1.0, -2.0, 0.5], [0.25, 4.0, -1.0], [3.0, 0.5, -7.5]])

@@ -61,7 +61,7 @@ class Walk:
             self.serve(command, words[-1].split("/")[0])
             return
         done = subprocess.run(
-            command, cwd=self.folder, env=environment_of(ROOT), capture_output=True, text=True, timeout=200, check=False
+            command, cwd=self.folder, env=environment_of(ROOT), capture_output=True, text=True, timeout=600, check=False
         )
         printed = done.stdout + done.stderr
         assert done.returncode <= (1 if words[0] == "check" else 0), printed

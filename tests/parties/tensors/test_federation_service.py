@@ -111,7 +111,7 @@ def test_a_check_reaches_the_hosts(here: MembersHere) -> None:
         (*COMMAND, "check", "--dir", str(here.folder("surgery"))),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode <= 1, done.stdout + done.stderr

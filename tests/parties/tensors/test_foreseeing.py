@@ -117,7 +117,7 @@ def test_the_launcher_finds_a_program_beside_its_configuration(tmp_path: Path) -
     command = [sys.executable, str(ROOT / "run_protocol.py"), "cost", "--config", str(tmp_path / "own.yaml")]
 
     def run(*more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
 
     assert "reveals last: 3 to hospital" in run().stdout
     assert "expected a file of Python, or one of digits, logistic, found own.py" in run("--program", "own.py").stderr

@@ -27,7 +27,7 @@ def test_the_notebook_runs_from_its_folder_and_leaves_nothing(tmp_path: Path, mo
     monkeypatch.setenv("CAPC_START_PORT", str(free_ports(2)))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(FOLDER)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     text = "".join(output.text for output in outputs if output.output_type == "stream")
     assert "needs 74 bits (a product of 36 and 36 bits), ring has 64" in text

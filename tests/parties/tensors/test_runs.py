@@ -83,7 +83,7 @@ def running(
 def ended(folders: RunFolders, processes: dict[str, subprocess.Popen[bytes]]) -> dict[str, dict[str, Any]]:
     """Every party's status, when all have ended."""
     for process in processes.values():
-        process.wait(200)
+        process.wait(600)
     return {name: json.loads(folders.status(name).read_text()) for name in processes}
 
 

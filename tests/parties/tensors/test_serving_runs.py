@@ -183,7 +183,7 @@ def test_no_value_stands_in_a_log_or_a_result(service: Running) -> None:
 def test_a_second_model_is_refused_and_the_first_serves_on(service: Running) -> None:
     path = service.folders.settings("olga")
     command = [sys.executable, "-m", "parties.tensors.serving.owner", "--settings", str(path)]
-    assert subprocess.run(command, stderr=subprocess.DEVNULL, cwd=ROOT, timeout=100, check=False).returncode == 1
+    assert subprocess.run(command, stderr=subprocess.DEVNULL, cwd=ROOT, timeout=600, check=False).returncode == 1
     assert "host-a does not take the model: this service has a model already" in service.status("olga")["error"]
     with service.client("ann") as client:
         records = some(1)
@@ -224,7 +224,7 @@ def test_a_party_that_is_killed_comes_back_and_serves_on(tmp_path: Path, victim:
             os.kill(service.worker(victim), signal.SIGKILL)
             service.wait_for("host-a" if victim != "host-a" else "host-b", "session 2 begins")
             before = dict(found)
-            expires = time.monotonic() + 60
+            expires = time.monotonic() + 200
             while any(found[name] < before[name] + 5 for name in found) and time.monotonic() < expires:
                 assert not any(each.done() for each in asking), [each.exception() for each in asking if each.done()]
                 time.sleep(0.05)
@@ -244,7 +244,7 @@ def test_a_whole_service_of_three_hosts_ends_by_itself_and_leaves_nothing(tmp_pa
     hosts = ("host-a", "host-b", "host-c")
     with running(tmp_path, ("ann", "ben"), run_clients=True, computing=hosts) as service:
         for name in ("ann", "ben", "olga"):
-            assert service.processes[name].wait(200) == 0, service.log(name)
+            assert service.processes[name].wait(600) == 0, service.log(name)
         assert set(service.end().values()) == {0}
         for name in hosts:
             assert service.result(name)["answers"] == {"ann": 20, "ben": 20}
@@ -310,7 +310,7 @@ def test_the_example_shows_answers_beside_the_model_in_the_clear(tmp_path: Path,
         sys.executable, "run_protocol.py", "--config", "configs/private-serving.yaml", "--launcher", launcher,
         "--start_port", str(free_ports(2)), "--files_dir", str(tmp_path), "--logs_dir", str(tmp_path / "logs"),
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=280)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "host-a and host-b answered 120 records of surgery, ambulance, school" in done.stdout
     (path,) = tmp_path.glob("*/result.json")

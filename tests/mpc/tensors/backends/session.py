@@ -23,7 +23,7 @@ from mpc.tensors.backends import (
 )
 from mpc.tensors.backends.interface import Shared
 
-PATIENCE_S = 60.0
+PATIENCE_S = 200.0
 PROVIDER, OUTSIDE = "carol", "olga"
 Result = TypeVar("Result")
 Backend = DealerBackend | ReplicatedBackend | TwoPartyBackend

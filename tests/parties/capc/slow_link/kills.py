@@ -122,7 +122,7 @@ class Trial:
         for process in started:
             process.terminate()
         for process in started:
-            process.wait(120)
+            process.wait(600)
 
     def _ask_undisturbed(self) -> None:
         self._ask()

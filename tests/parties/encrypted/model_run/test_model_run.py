@@ -82,7 +82,7 @@ def test_the_configuration_runs_and_its_report_says_what_each_party_saw(tmp_path
     if launcher == "tmux" and tmux.unavailable():
         pytest.skip("no usable tmux")
     done = subprocess.run(
-        command(tmp_path, launcher), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        command(tmp_path, launcher), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     lines = dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
