@@ -44,11 +44,19 @@ public:
     void combine(const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
                  std::uint64_t* out) const;
 
-    // The transform of sum_k x[k] factors[k], of rows of N entries one behind the other, for 2 <= terms <=
-    // kMaxConverted. Entries are below 2^47, but those of the last row at most 5. out is apart from x.
-    static constexpr std::size_t kMaxConverted = 6;
+    // The transform of sum_k x_k factors[k], for 2 <= terms <= kMaxConverted. Entries are below 2^47, but those of the
+    // last row at most 5. out is apart from x. The rows lie together: kTogether entries of x_0, those of x_1 and so on,
+    // then the next entries of all. Rows apart would be more streams than a processor reads ahead, as a pass of the
+    // transform reads at eight places.
+    static constexpr std::size_t kMaxConverted = kMostCrtTerms + 1;
     void forward_combined(const std::uint64_t* x, const std::uint64_t* factors, std::size_t terms,
                           std::uint64_t* out) const;
+
+    // out = the image under a map of what stands where, out[j] = x[map[j]], or that added to out. out is apart from x.
+    // The map takes each eight entries of out, from a multiple of eight on, from such an eight of x, as those of
+    // automorphisms do. Entries are below p.
+    void permute(const std::uint32_t* map, const std::uint64_t* x, std::uint64_t* out) const;
+    void add_permuted(const std::uint32_t* map, const std::uint64_t* x, std::uint64_t* out) const;
 
     // out = sum_k x[k] * y[k], entry by entry, for 1 <= terms <= kMaxTerms and factors below p. out, below p, may
     // be one of the factors.
@@ -82,6 +90,11 @@ private:
     NttTables tables_;
     Storage forward_, inverse_;
 };
+
+// Writes y_k = x_k inverse_k mod p_k for each of up to kMostCrtTerms terms, and behind them sum_k y_k / p_k rounded,
+// as rows that lie together; see Ntt::forward_combined. Fractions are in units of 2^-61, each cut. Residues are below
+// their prime. out is apart from all x.
+void crt_parts(const CrtTerm* terms, std::size_t count, std::size_t degree, std::uint64_t* out);
 
 // True where the AVX-512 IFMA kernels run: level vaes512 on a processor that has them.
 bool uses_ifma();

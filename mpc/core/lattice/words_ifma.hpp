@@ -25,6 +25,9 @@ void scale_difference_ifma(const NttTables& ntt, const std::uint64_t* x, const s
                            const std::uint64_t* z, std::uint64_t* out);
 void combine_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
                   std::uint64_t* out);
+void crt_parts_ifma(const CrtTerm* terms, std::size_t count, std::size_t degree, std::uint64_t* out);
+void permute_ifma(const NttTables& ntt, const std::uint32_t* map, const std::uint64_t* x, std::uint64_t* out);
+void add_permuted_ifma(const NttTables& ntt, const std::uint32_t* map, const std::uint64_t* x, std::uint64_t* out);
 
 // Each file that includes this is compiled for IFMA and has its own copy.
 namespace {
