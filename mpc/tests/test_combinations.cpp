@@ -7,6 +7,7 @@
 #include "core/base/cpu.hpp"
 #include "core/ckks/ciphertext.hpp"
 #include "core/lattice/ntt.hpp"
+#include "core/lattice/packing.hpp"
 #include "core/lattice/primes.hpp"
 #include "core/lattice/sampling.hpp"
 #include "tests/check.hpp"
@@ -113,7 +114,8 @@ void lifts_are_centred() {
 
 // Sums of products with what a key keeps side by side, of which the first terms are taken.
 void sums_with_pairs_are_those_of_each() {
-    for (const auto& [degree, bits] : {std::pair{64u, 20}, std::pair{128u, 36}, std::pair{64u, 47}}) {
+    for (const auto& [degree, bits] : {std::pair{64u, 20}, std::pair{128u, 36}, std::pair{256u, 40}, std::pair{64u, 41},
+                                      std::pair{64u, 43}, std::pair{64u, 44}, std::pair{128u, 46}, std::pair{64u, 47}}) {
         const Ntt ntt(ntt_primes(degree, bits, 1)[0], degree);
         Prg prg = seeded(12);
         const std::size_t packed = 7;
@@ -123,13 +125,19 @@ void sums_with_pairs_are_those_of_each() {
             y.push_back(k % 3 == 0 ? Words(degree, ntt.p() - 1) : random_residues(prg, ntt, degree));
             z.push_back(k % 3 == 1 ? Words(degree, 0) : random_residues(prg, ntt, degree));
         }
-        Words pairs;
+        std::vector<std::uint8_t> pairs;
+        const std::size_t bytes = packed_bytes(kPairedEntries, bits);
+        const auto put = [&, width = bits](const std::uint64_t* entries) {
+            pairs.resize(pairs.size() + bytes);
+            pack(WordView(entries, kPairedEntries), width, MutableByteView(pairs).from(pairs.size() - bytes));
+        };
         for (std::size_t at = 0; at < degree; at += kPairedEntries) {
             for (std::size_t k = 0; k < packed; ++k) {
-                pairs.insert(pairs.end(), &y[k][at], &y[k][at] + kPairedEntries);
-                pairs.insert(pairs.end(), &z[k][at], &z[k][at] + kPairedEntries);
+                put(&y[k][at]);
+                put(&z[k][at]);
             }
         }
+        pairs.insert(pairs.end(), kPairedSlack, 0xff);
         std::vector<const std::uint64_t*> rows;
         for (const Words& row : x) rows.push_back(row.data());
         for (const std::size_t terms : {std::size_t{1}, std::size_t{4}, packed}) {

@@ -166,12 +166,26 @@ public:
             sent_ = read_row(ntt, sent_, out, what_);
         }
     }
+    // As it is sent, or would be. Valid until the next row.
+    ByteView next_packed(std::size_t row) {
+        const Ntt& ntt = parameters_.row(row);
+        const int bits = ntt.modulus().bits;
+        const ByteView before = sent_;
+        words_.resize(ntt.degree());
+        next(row, words_.data());
+        if (!drawn_) return before.slice(0, packed_bytes(ntt.degree(), bits));
+        packed_.resize(packed_bytes(ntt.degree(), bits));
+        pack(WordView(words_.data(), words_.size()), bits, packed_);
+        return packed_;
+    }
 
 private:
     const Parameters& parameters_;
     ByteView sent_;
     const char* what_ = nullptr;
     std::optional<Prg> drawn_;
+    Rows words_;
+    StoredBytes packed_;
 };
 
 // The parts of a message with this header, which outlives them.
@@ -288,20 +302,27 @@ SwitchingKey read_switching_key(SharedParameters shared, ByteView message, std::
     std::vector<PartReader> parts = parts_of(parameters, message, header, what);
     const std::vector<std::size_t> rows = rows_of(parameters, header.kind, header.level);
     const std::size_t degree = parameters.degree(), digits = parameters.digits(header.level);
-    Rows pairs(2 * digits * rows.size() * degree), room(2 * degree);
+    std::size_t bytes = 0;
+    std::vector<std::size_t> begins;
+    for (const std::size_t row : rows) {
+        begins.push_back(bytes);
+        bytes += 2 * digits * packed_bytes(degree, parameters.row(row).modulus().bits);
+    }
+    StoredBytes pairs(bytes + kPairedSlack);
+    std::fill(pairs.end() - kPairedSlack, pairs.end(), std::uint8_t{0});
     for (std::size_t d = 0; d < digits; ++d) {
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            std::uint64_t *const b = room.data(), *const a = b + degree;
-            parts[0].next(rows[i], b);
-            parts[1].next(rows[i], a);
-            for (std::size_t at = 0; at < degree; at += kPairedEntries) {
-                std::uint64_t* const out = &pairs[2 * ((i * degree + at) * digits + d * kPairedEntries)];
-                std::copy_n(b + at, kPairedEntries, out);
-                std::copy_n(a + at, kPairedEntries, out + kPairedEntries);
+            const std::size_t each = paired_bytes(parameters.row(rows[i]).modulus());
+            for (const std::size_t part : {0u, 1u}) {
+                const ByteView packed = parts[part].next_packed(rows[i]);
+                std::uint8_t* out = &pairs[begins[i] + (2 * d + part) * each];
+                for (std::size_t at = 0; at < packed.size(); at += each, out += 2 * digits * each) {
+                    std::memcpy(out, packed.data() + at, each);
+                }
             }
         }
     }
-    return {std::move(shared), header.key_id, header.level, header.steps, std::move(pairs)};
+    return {std::move(shared), header.key_id, header.level, header.steps, std::move(pairs), std::move(begins)};
 }
 
 }  // namespace

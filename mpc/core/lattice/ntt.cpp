@@ -1,6 +1,8 @@
 // Tables and the portable kernels of the transform; see ntt.hpp.
 #include "core/lattice/ntt.hpp"
 
+#include <cstring>
+
 #include "core/base/cpu.hpp"
 #include "core/lattice/primes.hpp"
 
@@ -76,14 +78,21 @@ void inner_product_portable(const NttTables& ntt, const std::uint64_t* const* x,
     }
 }
 
-void inner_product_pairs_portable(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* pairs,
+void inner_product_pairs_portable(const NttTables& ntt, const std::uint64_t* const* x, const std::uint8_t* pairs,
                                   std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second) {
-    for (std::size_t at = 0; at < ntt.degree; at += kPairedEntries, pairs += 2 * packed * kPairedEntries) {
+    const std::size_t bits = static_cast<std::size_t>(ntt.modulus.bits), bytes = paired_bytes(ntt.modulus);
+    const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
+    for (std::size_t at = 0; at < ntt.degree; at += kPairedEntries, pairs += 2 * packed * bytes) {
         for (const bool other : {false, true}) {
             Wide sums[kPairedEntries] = {};
             for (std::size_t k = 0; k < terms; ++k) {
-                const std::uint64_t *const a = x[k] + at, *const b = pairs + (2 * k + (other ? 1 : 0)) * kPairedEntries;
-                for (std::size_t j = 0; j < kPairedEntries; ++j) sums[j] += Wide{a[j]} * b[j];
+                const std::uint64_t* const a = x[k] + at;
+                const std::uint8_t* const b = pairs + (2 * k + (other ? 1 : 0)) * bytes;
+                for (std::size_t j = 0; j < kPairedEntries; ++j) {
+                    std::uint64_t window;  // 47 bits and the seven before them at most
+                    std::memcpy(&window, b + j * bits / 8, sizeof window);
+                    sums[j] += Wide{a[j]} * (window >> (j * bits % 8) & mask);
+                }
             }
             std::uint64_t* const out = (other ? second : first) + at;
             for (std::size_t j = 0; j < kPairedEntries; ++j) out[j] = reduce_wide(sums[j], ntt.modulus);
@@ -301,7 +310,7 @@ void Ntt::inner_product(const std::uint64_t* const* x, const std::uint64_t* cons
     kernels().inner_product(tables_, x, y, terms, out);
 }
 
-void Ntt::inner_product_pairs(const std::uint64_t* const* x, const std::uint64_t* pairs, std::size_t terms,
+void Ntt::inner_product_pairs(const std::uint64_t* const* x, const std::uint8_t* pairs, std::size_t terms,
                               std::size_t packed, std::uint64_t* first, std::uint64_t* second) const {
     kernels().inner_product_pairs(tables_, x, pairs, terms, packed, first, second);
 }

@@ -66,9 +66,10 @@ public:
 
     // first = sum_k x[k] y_k and second = sum_k x[k] z_k, apart from all factors. `pairs` has (y_k, z_k) for k < packed,
     // with terms <= packed, in the order in which they are read: kPairedEntries entries of y_0, those of z_0, those of
-    // y_1 and so on, then the next entries of all. As polynomials apart they would be more streams from memory than a
-    // processor reads ahead, and all at the same place of a page.
-    void inner_product_pairs(const std::uint64_t* const* x, const std::uint64_t* pairs, std::size_t terms,
+    // y_1 and so on, then the next entries of all, each packed at the bits of the prime (packing.hpp). Memory is what
+    // limits this. As polynomials apart they would be more streams from it than a processor reads ahead, and all at the
+    // same place of a page. Behind the pairs there are kPairedSlack bytes of any content, which are read.
+    void inner_product_pairs(const std::uint64_t* const* x, const std::uint8_t* pairs, std::size_t terms,
                              std::size_t packed, std::uint64_t* first, std::uint64_t* second) const;
 
     // The same for every row of x with every column of y, which have `terms` polynomials each, one row or column behind

@@ -21,6 +21,8 @@ struct Sum {
 };
 
 constexpr std::size_t kBeside = 4;  // vectors side by side
+// Of pairs that are read ahead, a few kilobytes: pages end the processor's own reading ahead.
+constexpr std::size_t kAhead = 4 * kPairedEntries;
 
 }  // namespace
 
@@ -38,19 +40,27 @@ void inner_product_ifma(const NttTables& ntt, const std::uint64_t* const* x, con
     }
 }
 
-void inner_product_pairs_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* pairs,
+void inner_product_pairs_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint8_t* pairs,
                               std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second) {
     static_assert(kPairedEntries == kBeside * kLanes, "one step reads what is side by side");
     const Prime prime(ntt.modulus);
     const Factors two_to_52 = repeat(ntt.two_to_52);
-    for (std::size_t j = 0; j < ntt.degree; j += kPairedEntries, pairs += 2 * packed * kPairedEntries) {
+    const Packed words(ntt.modulus.bits);
+    const std::size_t bytes = paired_bytes(ntt.modulus), eight = bytes / kBeside;
+    for (std::size_t j = 0; j < ntt.degree; j += kPairedEntries, pairs += 2 * packed * bytes) {
+        if (j + kAhead < ntt.degree) {
+            const std::uint8_t* const ahead = pairs + kAhead / kPairedEntries * 2 * packed * bytes;
+            for (std::size_t i = 0; i < 2 * terms * bytes; i += 64)
+                _mm_prefetch(reinterpret_cast<const char*>(ahead + i), _MM_HINT_T0);
+        }
         Sum one[kBeside], other[kBeside];
         for (std::size_t k = 0; k < terms; ++k) {
-            const std::uint64_t *const a = x[k] + j, *const b = pairs + 2 * k * kPairedEntries;
+            const std::uint64_t* const a = x[k] + j;
+            const std::uint8_t* const b = pairs + 2 * k * bytes;
             for (std::size_t i = 0; i < kBeside; ++i) {
                 const V factor = load(a + i * kLanes);
-                one[i].add_product(factor, load(b + i * kLanes));
-                other[i].add_product(factor, load(b + kPairedEntries + i * kLanes));
+                one[i].add_product(factor, words(b + i * eight));
+                other[i].add_product(factor, words(b + bytes + i * eight));
             }
         }
         for (std::size_t i = 0; i < kBeside; ++i) store(first + j + i * kLanes, one[i].residue(prime, two_to_52));
