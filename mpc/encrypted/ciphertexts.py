@@ -6,6 +6,7 @@ compared after every operation, so that a sum of values at different scales cann
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -64,6 +65,8 @@ class Ciphertexts:
     def __init__(self, parameters: CkksParameters, evaluator: CkksEvaluator) -> None:
         self._parameters = parameters
         self._evaluator = evaluator
+        # A program comes to few scales, each many times, and finding the factors of one takes a while.
+        self._core_scale = functools.cache(functools.partial(core_scale, parameters))
 
     def read(self, message: bytes, scale: Fraction | None = None) -> Encrypted:
         """Return the ciphertext of a message, at this scale or at that of the parameters.
@@ -73,12 +76,12 @@ class Ciphertexts:
         """
         ciphertext = CkksCiphertext.from_bytes(self._parameters, message)
         expected = Fraction(float(self._parameters.scale)) if scale is None else scale
-        if ciphertext.scale != core_scale(self._parameters, expected):
+        if ciphertext.scale != self._core_scale(expected):
             raise ProtocolError(f"expected a ciphertext of scale {float(expected):.6g}, found one of another")
         return Encrypted(ciphertext, expected)
 
     def _checked(self, ciphertext: CkksCiphertext, scale: Fraction) -> Encrypted:
-        if ciphertext.scale != core_scale(self._parameters, scale):
+        if ciphertext.scale != self._core_scale(scale):
             raise ParameterError(
                 f"expected a scale of {float(scale):.6g} after this operation, found {float(ciphertext.scale):.6g}"
             )
@@ -111,12 +114,12 @@ class Ciphertexts:
 
     def add_plain(self, value: Encrypted, slots: Floats) -> Encrypted:
         """Add public numbers, encoded at the value's scale."""
-        plain = self._evaluator.encode(slots, value.level, core_scale(self._parameters, value.scale))
+        plain = self._evaluator.encode(slots, value.level, self._core_scale(value.scale))
         return self._checked(self._evaluator.add_plain(value.ciphertext, plain), value.scale)
 
     def add_constant(self, value: Encrypted, constant: float) -> Encrypted:
         """Add the same number to every slot, encoded at the value's scale."""
-        plain = self._evaluator.encode(constant, value.level, core_scale(self._parameters, value.scale))
+        plain = self._evaluator.encode(constant, value.level, self._core_scale(value.scale))
         return self._checked(self._evaluator.add_plain(value.ciphertext, plain), value.scale)
 
     def lower(self, value: Encrypted, level: int) -> Encrypted:
@@ -142,7 +145,7 @@ class Ciphertexts:
 
     def times_plain(self, like: Encrypted, slots: Floats, scale: Fraction) -> Callable[[Encrypted], Encrypted]:
         """Return the product with public numbers, rescaled to just this scale, for values like this one."""
-        at = core_scale(self._parameters, scale * self.prime(like.level) / like.scale)
+        at = self._core_scale(scale * self.prime(like.level) / like.scale)
         plain = self._evaluator.encode(slots, like.level, at)
 
         def product(value: Encrypted) -> Encrypted:
@@ -157,7 +160,7 @@ class Ciphertexts:
         return self._by_plain(value, constant, scale)
 
     def _by_plain(self, value: Encrypted, numbers: Floats | float, scale: Fraction) -> Encrypted:
-        at = core_scale(self._parameters, scale * self.prime(value.level) / value.scale)
+        at = self._core_scale(scale * self.prime(value.level) / value.scale)
         plain = self._evaluator.encode(numbers, value.level, at)
         return self._checked(self._evaluator.multiply_plain(value.ciphertext, plain, rescale=True), scale)
 

@@ -227,6 +227,18 @@ void rotations_rotate() {
             const Ciphertext found = evaluator.rotate_sum({&a, &b, &a, &b}, {1, 0, 5, -1});
             CHECK(largest_difference(setting.key.decrypt(found), sum) < 4 * bound);
             CHECK(largest_difference(setting.key.decrypt(evaluator.inner_sum(a, 8, 1)), inner) < 15 * bound);
+            // Several rotations of one ciphertext, beside several that stay, and none that moves.
+            std::vector<double> still(slots);
+            for (std::size_t i = 0; i < slots; ++i) {
+                sum[i] = rotated(x, 1, i) + rotated(x, 5, i) + 2 * y[i] + x[i];
+                still[i] = 2 * x[i] + y[i];
+            }
+            const Ciphertext more = evaluator.rotate_sum({&a, &b, &a, &b, &a}, {1, 0, 5, 0, 0});
+            CHECK(largest_difference(setting.key.decrypt(more), sum) < 5 * bound);
+            const Ciphertext none = evaluator.rotate_sum({&a, &b, &a}, {0, 0, 0});
+            CHECK(largest_difference(setting.key.decrypt(none), still) < 3 * fresh);
+            const Ciphertext alone = evaluator.rotate_sum({&a}, {5});
+            CHECK(alone.first == moved[3].first && alone.second == moved[3].second);
             CHECK_THROWS(evaluator.rotate_each(a, {3}), ParameterError);
             CHECK_THROWS(evaluator.rotate_each(a, {64}), ParameterError);
             CHECK_THROWS(evaluator.inner_sum(a, 3, 1), ParameterError);

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "core/base/cpu.hpp"
+#include "core/ckks/ciphertext.hpp"
 #include "core/lattice/ntt.hpp"
+#include "core/lattice/packing.hpp"
 #include "core/lattice/primes.hpp"
 #include "core/lattice/sampling.hpp"
 #include "tests/check.hpp"
@@ -21,6 +23,19 @@ Words random_residues(Prg& prg, const Ntt& ntt, std::size_t degree) {
     Words x(degree);
     uniform_residues(prg, ntt.modulus(), x.data(), degree);
     return x;
+}
+
+// Rows one behind the other, as `forward_combined` reads them.
+Words together(const Words& rows, std::size_t degree) {
+    const std::size_t count = rows.size() / degree;
+    Words made;
+    for (std::size_t at = 0; at < degree; at += kTogether) {
+        for (std::size_t k = 0; k < count; ++k) {
+            const std::uint64_t* const from = &rows[k * degree + at];
+            made.insert(made.end(), from, from + kTogether);
+        }
+    }
+    return made;
 }
 
 void combinations_are_exact() {
@@ -67,7 +82,7 @@ void combinations_are_transformed() {
                     expected[j] = static_cast<std::uint64_t>(sum % ntt.p());
                 }
                 ntt.forward(expected.data());
-                ntt.forward_combined(x.data(), factors.data(), terms, found.data());
+                ntt.forward_combined(together(x, degree).data(), factors.data(), terms, found.data());
                 CHECK(found == expected);
             }
         }
@@ -99,7 +114,8 @@ void lifts_are_centred() {
 
 // Sums of products with what a key keeps side by side, of which the first terms are taken.
 void sums_with_pairs_are_those_of_each() {
-    for (const auto& [degree, bits] : {std::pair{64u, 20}, std::pair{128u, 36}, std::pair{64u, 47}}) {
+    for (const auto& [degree, bits] : {std::pair{64u, 20}, std::pair{128u, 36}, std::pair{256u, 40}, std::pair{64u, 41},
+                                      std::pair{64u, 43}, std::pair{64u, 44}, std::pair{128u, 46}, std::pair{64u, 47}}) {
         const Ntt ntt(ntt_primes(degree, bits, 1)[0], degree);
         Prg prg = seeded(12);
         const std::size_t packed = 7;
@@ -109,13 +125,19 @@ void sums_with_pairs_are_those_of_each() {
             y.push_back(k % 3 == 0 ? Words(degree, ntt.p() - 1) : random_residues(prg, ntt, degree));
             z.push_back(k % 3 == 1 ? Words(degree, 0) : random_residues(prg, ntt, degree));
         }
-        Words pairs;
+        std::vector<std::uint8_t> pairs;
+        const std::size_t bytes = packed_bytes(kPairedEntries, bits);
+        const auto put = [&, width = bits](const std::uint64_t* entries) {
+            pairs.resize(pairs.size() + bytes);
+            pack(WordView(entries, kPairedEntries), width, MutableByteView(pairs).from(pairs.size() - bytes));
+        };
         for (std::size_t at = 0; at < degree; at += kPairedEntries) {
             for (std::size_t k = 0; k < packed; ++k) {
-                pairs.insert(pairs.end(), &y[k][at], &y[k][at] + kPairedEntries);
-                pairs.insert(pairs.end(), &z[k][at], &z[k][at] + kPairedEntries);
+                put(&y[k][at]);
+                put(&z[k][at]);
             }
         }
+        pairs.insert(pairs.end(), kPairedSlack, 0xff);
         std::vector<const std::uint64_t*> rows;
         for (const Words& row : x) rows.push_back(row.data());
         for (const std::size_t terms : {std::size_t{1}, std::size_t{4}, packed}) {
@@ -156,7 +178,7 @@ void kernels_give_the_portable_residues() {
                 ntt.forward(forward.data());
                 ntt.inverse(inverse.data());
                 ntt.forward_lifted(wide.p(), other.data(), lifted.data());
-                ntt.forward_combined(rows.data(), factors, 4, combined.data());
+                ntt.forward_combined(together(rows, degree).data(), factors, 4, combined.data());
                 for (const Words* words : {&forward, &inverse, &lifted, &combined}) {
                     CHECK(*std::max_element(words->begin(), words->end()) < p);
                     found.push_back(*words);
@@ -191,6 +213,70 @@ void blocks_of_extremes_survive() {
     }
 }
 
+// The parts of integers by the Chinese remainders and the multiple that is too much, at the ends of their range too:
+// with y_k = x_k inverse_k, the nearest integer to the sum of y_k / p_k, each cut to units of 2^-61.
+void remainders_are_parted() {
+    for (const std::size_t degree : {64u, 256u}) {
+        for (const int bits : {20, 36, 40, 46, 47}) {
+            for (std::size_t count = 1; count <= kMostCrtTerms; ++count) {
+                Prg prg = seeded(13);
+                std::vector<Ntt> rows;
+                for (std::vector<std::uint64_t> taken; taken.size() < count; rows.emplace_back(taken.back(), degree)) {
+                    taken.push_back(largest_ntt_prime(degree, bits, taken));
+                }
+                std::vector<Words> x;
+                std::vector<CrtTerm> terms;
+                for (const Ntt& row : rows) {
+                    x.push_back(random_residues(prg, row, degree));
+                    x.back()[0] = row.p() - 1, x.back()[1] = 0, x.back()[2] = 1, x.back()[3] = row.p() / 2;
+                }
+                for (std::size_t k = 0; k < count; ++k) {
+                    const Modulus& m = rows[k].modulus();
+                    const auto fraction = static_cast<std::uint64_t>((Wide{1} << (61 + m.bits)) / m.p);
+                    terms.push_back({x[k].data(), &m, k == 0 ? m.p - 1 : k == 1 ? 1 : prg.word() % m.p, fraction});
+                }
+                Words found((count + 1) * degree, ~std::uint64_t{0});
+                crt_parts(terms.data(), count, degree, found.data());
+                for (std::size_t j = 0; j < degree; ++j) {
+                    const auto at = [&](std::size_t k) {
+                        return found[(j / kTogether * (count + 1) + k) * kTogether + j % kTogether];
+                    };
+                    Wide sum = Wide{1} << 60;
+                    for (std::size_t k = 0; k < count; ++k) {
+                        const std::uint64_t y = static_cast<std::uint64_t>(Wide{x[k][j]} * terms[k].inverse % rows[k].p());
+                        CHECK(at(k) == y);
+                        sum += Wide{y} * terms[k].fraction >> rows[k].modulus().bits;
+                    }
+                    CHECK(at(count) == sum >> 61);
+                }
+            }
+        }
+    }
+}
+
+// Automorphisms in the order of transforms, against entries one by one, with the largest sums.
+void images_are_entries_moved() {
+    for (const std::size_t degree : {64u, 128u, 4096u, 32768u}) {
+        const Ntt ntt(ntt_primes(degree, 47, 1)[0], degree);
+        Prg prg = seeded(14);
+        Words x = random_residues(prg, ntt, degree), before = random_residues(prg, ntt, degree);
+        std::fill_n(x.begin(), degree / 2, ntt.p() - 1);
+        std::fill_n(before.begin(), degree / 2, ntt.p() - 1);
+        before[0] = 0, before[1] = 1;
+        for (std::size_t steps = 1; steps < degree / 2; steps = 3 * steps + 1) {
+            const std::vector<std::uint32_t> map = ckks::rotation_map(degree, steps);
+            Words moved(degree), sum = before;
+            ntt.permute(map.data(), x.data(), moved.data());
+            ntt.add_permuted(map.data(), x.data(), sum.data());
+            for (std::size_t j = 0; j < degree; ++j) {
+                CHECK(moved[j] == x[map[j]]);
+                CHECK(sum[j] == (before[j] + x[map[j]]) % ntt.p());
+                CHECK(map[j] / 8 == map[j / 8 * 8] / 8);
+            }
+        }
+    }
+}
+
 void differences_are_scaled() {
     const std::size_t degree = 64;
     for (const int bits : {20, 47}) {
@@ -215,6 +301,8 @@ int main() {
     check::run_on_all_levels("combinations are exact", combinations_are_exact);
     check::run_on_all_levels("combinations are transformed", combinations_are_transformed);
     check::run_on_all_levels("lifts are centred", lifts_are_centred);
+    check::run_on_all_levels("remainders are parted", remainders_are_parted);
+    check::run_on_all_levels("images are entries moved", images_are_entries_moved);
     check::run_on_all_levels("differences are scaled", differences_are_scaled);
     check::run_on_all_levels("sums with pairs are those of each", sums_with_pairs_are_those_of_each);
     check::run_on_all_levels("blocks of extremes survive", blocks_of_extremes_survive);

@@ -6,6 +6,7 @@
 #include "core/aes/hash.hpp"
 #include "core/base/bit_matrix.hpp"
 #include "core/base/error.hpp"
+#include "core/base/sanitizers.hpp"
 #include "core/circuits/builder.hpp"
 #include "core/circuits/circuits.hpp"
 #include "core/garbling/garbling.hpp"
@@ -258,6 +259,24 @@ void chunks() {
             give_chunk(another, bytes);
         }
     }
+    // A mapping that is kept serves for less, down to half of it, and only its end is given up.
+    const std::size_t large = std::size_t{24} << 20, less = std::size_t{14} << 20, least = std::size_t{4} << 20;
+    void* const whole = take_chunk(large);
+    std::memset(whole, 3, large);
+    give_chunk(whole, large);
+    void *const small = take_chunk(least), *const cut = take_chunk(less), *const another = take_chunk(less);
+    CHECK(kSanitized || (cut == whole && small != whole));
+    std::memset(small, 4, least);
+    std::memset(cut, 5, less);
+    std::memset(another, 6, less);
+    const auto* const first = static_cast<const std::uint8_t*>(cut);
+    CHECK(std::all_of(first, first + less, [](std::uint8_t byte) { return byte == 5; }));
+    give_chunk(another, less);
+    give_chunk(cut, less);
+    give_chunk(small, least);
+    void* const again = take_chunk(less);
+    CHECK(kSanitized || again == cut || again == another);
+    give_chunk(again, less);
 }
 
 void levels_mix() {

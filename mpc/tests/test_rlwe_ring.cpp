@@ -358,6 +358,30 @@ void samplers_have_their_distributions() {
     for (const std::uint64_t value : residues) CHECK(value < 97);
 }
 
+// Both ends of a seed draw the same, whatever their processors: words in order, and then as many again as were refused.
+void residues_are_the_words_that_are_small_enough() {
+    for (const std::uint64_t p : {std::uint64_t{97}, std::uint64_t{65537}, ntt_primes(64, 47, 1)[0]}) {
+        const Modulus modulus(p);
+        for (const std::size_t count : {1u, 7u, 8u, 9u, 64u, 1003u}) {
+            Prg prg = seeded(count), plain = seeded(count);
+            std::vector<std::uint64_t> found(count + 1, 5), expected;
+            uniform_residues(prg, modulus, found.data(), count);
+            while (expected.size() < count) {
+                std::vector<std::uint64_t> drawn(count - expected.size());
+                plain.fill(drawn.data(), drawn.size() * sizeof drawn[0]);
+                for (const std::uint64_t word : drawn) {
+                    const std::uint64_t cut = word & ((std::uint64_t{1} << modulus.bits) - 1);
+                    if (cut < p) expected.push_back(cut);
+                }
+            }
+            CHECK(found.back() == 5);
+            found.pop_back();
+            CHECK(found == expected);
+            CHECK(prg.word() == plain.word());
+        }
+    }
+}
+
 void parameters_hold_the_standard() {
     CHECK(largest_modulus_bits(4096) == 106 && largest_modulus_bits(8192) == 214);
     CHECK_THROWS(largest_modulus_bits(2048), ParameterError);
@@ -397,8 +421,9 @@ int main() {
     check::run_on_all_levels("sums of many rows and columns are those of each",
                              sums_of_many_rows_and_columns_are_those_of_each);
     check::run_on_all_levels("transforms are the known ones", transforms_are_the_known_ones);
-    check::run("packing is exact and strict", packing_is_exact_and_strict);
+    check::run_on_all_levels("packing is exact and strict", packing_is_exact_and_strict);
     check::run("scaling is exact", scaling_is_exact);
+    check::run_on_all_levels("residues are the words that are small enough", residues_are_the_words_that_are_small_enough);
     check::run("samplers have their distributions", samplers_have_their_distributions);
     check::run("parameters hold the standard", parameters_hold_the_standard);
     return check::result();

@@ -28,6 +28,8 @@ std::size_t rounded(std::size_t bytes) {
 }
 
 #if defined(__linux__)
+constexpr bool is_mapped(std::size_t bytes) { return kKeep && bytes >= kHugePage; }
+
 // From a huge page's boundary on, and no longer than it has to be: what is not mapped takes no huge page.
 void* map(std::size_t bytes) {
     void* const found = ::mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -39,45 +41,48 @@ void* map(std::size_t bytes) {
     (void)::madvise(first + before, bytes, MADV_HUGEPAGE);  // advice: it may be refused
     return first + before;
 }
+
+// Of a mapping, or of its end from a page's boundary on.
+void unmap(void* memory, std::size_t bytes) { (void)::munmap(memory, bytes); }
+#else
+constexpr bool is_mapped(std::size_t) { return false; }
+void* map(std::size_t) { return nullptr; }
+void unmap(void*, std::size_t) {}
 #endif
 
 // The largest are mappings of their own: on the heap each would leave a hole before the next boundary. Smaller ones are
 // not, as all would then start at the same place of a page, and so in the same lines of the caches.
-void* allocate(std::size_t bytes) {
-#if defined(__linux__)
-    if (kKeep && bytes >= kHugePage) return map(bytes);
-#endif
-    return std::aligned_alloc(kLine, bytes);
-}
+void* allocate(std::size_t bytes) { return is_mapped(bytes) ? map(bytes) : std::aligned_alloc(kLine, bytes); }
 
-void release(void* memory, std::size_t bytes) {
-#if defined(__linux__)
-    if (kKeep && bytes >= kHugePage) {
-        (void)::munmap(memory, bytes);
-        return;
-    }
-#endif
-    std::free(memory);
-}
+void release(void* memory, std::size_t bytes) { is_mapped(bytes) ? unmap(memory, bytes) : std::free(memory); }
 
 struct Chunk {
     void* memory;
     std::size_t bytes;
 };
 
+// Whether a kept chunk serves. A mapping of up to twice the size does, without its end: polynomials get shorter while a
+// program runs, and zeroing fresh pages costs more than most of what is done with them.
+bool fits(std::size_t kept, std::size_t wanted) {
+    return kept == wanted || (is_mapped(wanted) && kept > wanted && kept / 2 <= wanted);
+}
+
 // Freed chunks, the latest last; the earliest go first when there are too many.
 class Kept {
 public:
     void* take(std::size_t bytes) {
         const std::lock_guard<std::mutex> hold(mutex_);
+        std::size_t best = chunks_.size();
         for (std::size_t k = chunks_.size(); k-- > 0;) {
-            if (chunks_[k].bytes != bytes) continue;
-            void* memory = chunks_[k].memory;
-            chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(k));
-            bytes_ -= bytes;
-            return memory;
+            const bool smallest = best == chunks_.size() || chunks_[k].bytes < chunks_[best].bytes;
+            if (smallest && fits(chunks_[k].bytes, bytes)) best = k;
         }
-        return nullptr;
+        if (best == chunks_.size()) return nullptr;
+        const Chunk found = chunks_[best];
+        chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(best));
+        bytes_ -= found.bytes;
+        if (found.bytes > bytes) unmap(static_cast<std::uint8_t*>(found.memory) + bytes, found.bytes - bytes);
+        return found.memory;
     }
 
     void give(void* memory, std::size_t bytes) {

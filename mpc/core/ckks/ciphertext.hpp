@@ -29,13 +29,13 @@ struct SwitchingKey {
     KeyId key_id;
     std::size_t level;
     std::int64_t steps;  // in [0, N/2): of a rotation; 0 for products
-    Rows pairs;          // row by row, (b_d, a_d) of all digits as Ntt::inner_product_pairs reads them
+    StoredBytes pairs;   // row by row, (b_d, a_d) of all digits as Ntt::inner_product_pairs reads them
+    std::vector<std::size_t> begins;  // of each row in `pairs`
 
     std::size_t digits() const { return parameters->digits(level); }
     // The pairs at a row of the parameters.
-    const std::uint64_t* at(std::size_t row) const {
-        const std::size_t within = row <= parameters->depth() ? row : row - parameters->depth() + level;
-        return &pairs[within * 2 * digits() * parameters->degree()];
+    const std::uint8_t* at(std::size_t row) const {
+        return &pairs[begins[row <= parameters->depth() ? row : row - parameters->depth() + level]];
     }
 };
 

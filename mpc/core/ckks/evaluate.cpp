@@ -14,8 +14,6 @@ using namespace lattice;
 
 namespace {
 
-std::string text_of(const Scale& scale) { return "2^" + std::to_string(scale.bits()); }
-
 template <class Operation>
 void each_entry(const Parameters& parameters, std::size_t level, const Rows& x, const Rows& y, Rows& out,
                 Operation operation) {
@@ -92,7 +90,7 @@ void Evaluator::check_room(std::size_t level, const Scale& scale) const {
     if (parameters_->level_bits(level) - 2 < scale.bits()) {
         throw ParameterError("expected a scale that leaves room for values of 1 below the " +
                              std::to_string(parameters_->level_bits(level)) + " bits of level " + std::to_string(level) +
-                             ", found " + text_of(scale));
+                             ", found " + scale.text());
     }
 }
 
@@ -109,13 +107,6 @@ const RotationKey& Evaluator::rotation_key(std::size_t steps, std::size_t level)
 }
 
 namespace {
-
-void check_scales(const Scale& a, const Scale& b) {
-    if (a != b) {
-        throw ParameterError("expected equal scales, found " + text_of(a) + " and " + text_of(b) +
-                             (std::abs(a.bits() - b.bits()) < 1e-6 ? ", which differ by less than their digits" : ""));
-    }
-}
 
 void check_plain(const Parameters& parameters, const Ciphertext& a, const Plaintext& b) {
     if (b.parameters->digest() != parameters.digest()) {
@@ -273,122 +264,11 @@ Ciphertext Evaluator::dot(const Terms& a, const Terms& b, bool rescaled) const {
     Ciphertext made = blank(*a[0], rescaled ? level - 1 : level,
                             rescaled ? scale.over(Scale::prime(parameters_->primes(), level)) : scale);
     const Digits digits(*parameters_, level, d2.data(), false);
-    switch_key(*parameters_, digits, *relinearisation_, others, rescaled, nullptr, made.first, made.second);
+    const auto products = [&](std::size_t i, std::uint64_t* first, std::uint64_t* second) {
+        digits.multiply(*relinearisation_, i, first, second);
+    };
+    divide(*parameters_, level, products, others, rescaled, made.first, made.second);
     return made;
-}
-
-// ---- rotations
-
-namespace {
-
-// out = the image of `in`, or out + that, at some rows.
-void permute_rows(const Parameters& parameters, const std::vector<std::size_t>& rows,
-                  const std::vector<std::uint32_t>& map, const Rows& in, bool adds, Rows& out) {
-    const std::size_t degree = parameters.degree();
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        const std::uint64_t p = parameters.row(rows[i]).p();
-        const std::uint64_t* const from = &in[i * degree];
-        std::uint64_t* const to = &out[i * degree];
-        if (adds) {
-            for (std::size_t n = 0; n < degree; ++n) to[n] = lattice::add(to[n], from[map[n]], p);
-        } else {
-            permute(map, from, to);
-        }
-    }
-}
-
-}  // namespace
-
-std::vector<Ciphertext> Evaluator::rotate_each(const Ciphertext& a, const std::vector<std::int64_t>& steps) const {
-    check(a);
-    const std::size_t degree = parameters_->degree();
-    std::vector<std::size_t> left;
-    std::size_t moved = 0;
-    for (const std::int64_t wanted : steps) {
-        left.push_back(steps_to_left(*parameters_, wanted));
-        if (left.back() != 0) (void)rotation_key(left.back(), a.level), ++moved;
-    }
-    std::optional<Digits> digits;
-    if (moved > 0) digits.emplace(*parameters_, a.level, a.second.data(), moved > 1);
-    std::vector<Ciphertext> all;
-    for (const std::size_t each : left) {
-        all.push_back(blank(a, a.level, a.scale));
-        if (each == 0) {
-            all.back().first = a.first;
-            all.back().second = a.second;
-            continue;
-        }
-        const RotationKey& rotation = rotation_key(each, a.level);
-        const auto own = [&](std::size_t i) {
-            return std::array<const std::uint64_t*, 2>{&a.first[i * degree], nullptr};
-        };
-        switch_key(*parameters_, *digits, rotation.key, own, false, &rotation.map, all.back().first, all.back().second);
-    }
-    return all;
-}
-
-Ciphertext Evaluator::rotate_sum(const Terms& terms, const std::vector<std::int64_t>& steps) const {
-    if (terms.empty() || terms.size() != steps.size()) {
-        throw ParameterError("expected as many steps as terms, at least one, found " + std::to_string(terms.size()) +
-                             " terms and " + std::to_string(steps.size()) + " steps");
-    }
-    const Ciphertext& like = *terms[0];
-    std::map<const Ciphertext*, std::vector<std::size_t>> wanted;  // the steps other than 0
-    Terms still;
-    for (std::size_t j = 0; j < terms.size(); ++j) {
-        check_equal(like, *terms[j]);
-        check_scales(like.scale, terms[j]->scale);
-        const std::size_t left = steps_to_left(*parameters_, steps[j]);
-        if (left == 0) {
-            still.push_back(terms[j]);
-        } else {
-            (void)rotation_key(left, like.level);
-            wanted[terms[j]].push_back(left);
-        }
-    }
-    Ciphertext made = blank(like, like.level, like.scale);
-    if (wanted.empty()) {
-        made.first = still[0]->first;
-        made.second = still[0]->second;
-    } else {
-        Accumulator acc(*parameters_, like.level), made_by_one(*parameters_, like.level);
-        const std::vector<std::size_t> own(acc.rows.begin(),
-                                           acc.rows.begin() + static_cast<std::ptrdiff_t>(like.level) + 1);
-        Rows first(made.first.size());
-        bool adds = false;
-        for (const auto& [term, left] : wanted) {
-            const Digits digits(*parameters_, like.level, term->second.data(), left.size() > 1);
-            for (const std::size_t each : left) {
-                const RotationKey& rotation = rotation_key(each, like.level);
-                digits.multiply(rotation.key, made_by_one);
-                permute_rows(*parameters_, acc.rows, rotation.map, made_by_one.first, adds, acc.first);
-                permute_rows(*parameters_, acc.rows, rotation.map, made_by_one.second, adds, acc.second);
-                permute_rows(*parameters_, own, rotation.map, term->first, adds, first);
-                adds = true;
-            }
-        }
-        divide(*parameters_, acc, first.data(), nullptr, made.first, made.second);
-    }
-    for (std::size_t j = wanted.empty() ? 1 : 0; j < still.size(); ++j) {  // exact, so added behind the division
-        add_rows(*parameters_, like.level, made.first, still[j]->first, made.first);
-        add_rows(*parameters_, like.level, made.second, still[j]->second, made.second);
-    }
-    return made;
-}
-
-Ciphertext Evaluator::inner_sum(const Ciphertext& a, std::size_t count, std::int64_t stride) const {
-    if (count == 0 || count > parameters_->slots() || (count & (count - 1)) != 0) {
-        throw ParameterError("expected a power of two of at most " + std::to_string(parameters_->slots()) +
-                             " slots to add up, found " + std::to_string(count));
-    }
-    Ciphertext sum = drop(a, a.level);
-    for (std::size_t done = 1; done < count; done *= 2) {
-        // A stride beyond the slots wraps around.
-        const auto slots = static_cast<std::int64_t>(parameters_->slots());
-        const std::int64_t steps = stride % slots * static_cast<std::int64_t>(done) % slots;
-        sum = rotate_sum({&sum, &sum}, {0, steps});
-    }
-    return sum;
 }
 
 }  // namespace mpc::ckks

@@ -182,21 +182,9 @@ Conversion Parameters::conversion(const std::vector<std::size_t>& from) const {
 }
 
 void Conversion::prepare(const std::vector<Ntt>& rows, const std::uint64_t* const* x, std::uint64_t* y) const {
-    const std::size_t degree = rows[0].degree(), terms = from.size();
-    std::uint64_t* const quotient = y + terms * degree;
-    constexpr std::uint64_t kHalf = std::uint64_t{1} << 60;
-    for (std::size_t n = 0; n < degree; ++n) quotient[n] = kHalf;
-    for (std::size_t i = 0; i < terms; ++i) {
-        const Ntt& row = rows[from[i]];
-        std::uint64_t* const out = y + i * degree;
-        row.combine(&x[i], &inverse[i], 1, out);
-        // Fractions in units of 2^-61. Five of them and the half stay below 2^64.
-        const int shift = 64 - row.modulus().bits;
-        for (std::size_t n = 0; n < degree; ++n) {
-            quotient[n] += static_cast<std::uint64_t>((Wide{out[n] << shift} * fraction[i]) >> 64);
-        }
-    }
-    for (std::size_t n = 0; n < degree; ++n) quotient[n] >>= 61;
+    CrtTerm terms[kMostSpecialPrimes + 1];
+    for (std::size_t i = 0; i < from.size(); ++i) terms[i] = {x[i], &rows[from[i]].modulus(), inverse[i], fraction[i]};
+    crt_parts(terms, from.size(), rows[0].degree(), y);
 }
 
 }  // namespace mpc::ckks

@@ -56,7 +56,7 @@ struct Conversion {
     std::vector<std::vector<std::uint64_t>> factors;  // by row: S / s_i for each i, then -S
     std::vector<std::uint64_t> inverse_product;       // by row: 1 / S, or zero for the rows of S
 
-    // Writes y_i to rows `y` and v behind them, from coefficients x[i] modulo s_i.
+    // Writes y_i and then v, as rows that lie together (Ntt::forward_combined), from coefficients x[i] modulo s_i.
     void prepare(const std::vector<lattice::Ntt>& rows, const std::uint64_t* const* x, std::uint64_t* y) const;
     // Writes the transform modulo one row. y is that of `prepare`.
     void transform(const lattice::Ntt& target, const std::uint64_t* y, std::size_t row, std::uint64_t* out) const {

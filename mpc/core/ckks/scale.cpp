@@ -136,4 +136,13 @@ double Scale::bits() const {
     return static_cast<double>(found.exponent) + std::log2(fraction_of(found));
 }
 
+std::string Scale::text() const { return "2^" + std::to_string(bits()); }
+
+void check_scales(const Scale& a, const Scale& b) {
+    if (a != b) {
+        throw ParameterError("expected equal scales, found " + a.text() + " and " + b.text() +
+                             (std::abs(a.bits() - b.bits()) < 1e-6 ? ", which differ by less than their digits" : ""));
+    }
+}
+
 }  // namespace mpc::ckks

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace mpc::ckks {
@@ -31,7 +32,8 @@ public:
 
     // The value, correct to a relative 2^-50. Throws ParameterError above 2^1000 or below 2^-1000.
     double value() const;
-    double bits() const;  // log2 of it
+    double bits() const;       // log2 of it
+    std::string text() const;  // for messages
     const std::vector<std::int64_t>& exponents() const { return exponents_; }
     const Primes& primes() const { return primes_; }
 
@@ -42,5 +44,8 @@ private:
     Primes primes_;
     std::vector<std::int64_t> exponents_;  // of 2, q_0, ..., q_L
 };
+
+// Throws ParameterError unless they are equal.
+void check_scales(const Scale& a, const Scale& b);
 
 }  // namespace mpc::ckks

@@ -7,11 +7,11 @@ namespace mpc::ckks {
 
 using namespace lattice;
 
-Accumulator::Accumulator(const Parameters& parameters, std::size_t at) : level(at) {
+std::vector<std::size_t> extended_rows(const Parameters& parameters, std::size_t level) {
+    std::vector<std::size_t> rows;
     for (std::size_t i = 0; i <= level; ++i) rows.push_back(i);
     for (std::size_t i = parameters.depth() + 1; i < parameters.rows().size(); ++i) rows.push_back(i);
-    first.resize(rows.size() * parameters.degree());
-    second.resize(rows.size() * parameters.degree());
+    return rows;
 }
 
 Digits::Digits(const Parameters& parameters, std::size_t level, const std::uint64_t* c, bool keep)
@@ -33,7 +33,7 @@ Digits::Digits(const Parameters& parameters, std::size_t level, const std::uint6
         }
     }
     if (!keep) return;
-    const std::vector<std::size_t> rows = Accumulator(parameters, level).rows;
+    const std::vector<std::size_t> rows = extended_rows(parameters, level);
     Rows kept(rows.size() * count * degree);
     std::vector<const std::uint64_t*> pointers(count);
     for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -64,7 +64,7 @@ void Digits::transforms(std::size_t row, std::uint64_t* room, const std::uint64_
     }
 }
 
-void Digits::multiply_row(const SwitchingKey& key, std::size_t row, std::uint64_t* first, std::uint64_t* second) const {
+void Digits::multiply(const SwitchingKey& key, std::size_t row, std::uint64_t* first, std::uint64_t* second) const {
     const std::size_t degree = parameters_.degree(), count = parameters_.digits(level_);
     const std::uint64_t* pointers[kMostPrimes];
     if (kept_.empty()) {
@@ -75,13 +75,6 @@ void Digits::multiply_row(const SwitchingKey& key, std::size_t row, std::uint64_
         for (std::size_t d = 0; d < count; ++d) pointers[d] = &kept_[(place * count + d) * degree];
     }
     parameters_.row(row).inner_product_pairs(pointers, key.at(row), count, key.digits(), first, second);
-}
-
-void Digits::multiply(const SwitchingKey& key, Accumulator& out) const {
-    const std::size_t degree = parameters_.degree();
-    for (std::size_t i = 0; i < out.rows.size(); ++i) {
-        multiply_row(key, out.rows[i], &out.first[i * degree], &out.second[i * degree]);
-    }
 }
 
 namespace {
@@ -115,37 +108,16 @@ private:
     Rows lifted_, prepared_;
 };
 
-// The rows of `by` come last in `from`.
-void divide_half(const Parameters& parameters, const Conversion& by, Rows& from, std::size_t count,
-                 const std::uint64_t* term, Rows& out) {
-    const std::size_t degree = parameters.degree();
-    const std::uint64_t* x[kMostSpecialPrimes + 1];
-    for (std::size_t i = 0; i < by.from.size(); ++i) {
-        std::uint64_t* const row = &from[(count + i) * degree];
-        parameters.row(by.from[i]).inverse(row);
-        x[i] = row;
-    }
-    out.resize(count * degree);
-    Division division(parameters, by, x);
-    for (std::size_t i = 0; i < count; ++i) {
-        division.row(i, &from[i * degree], term != nullptr ? term + i * degree : nullptr, &out[i * degree]);
-    }
-}
-
 }  // namespace
 
-void permute(const std::vector<std::uint32_t>& map, const std::uint64_t* in, std::uint64_t* out) {
-    for (std::size_t n = 0; n < map.size(); ++n) out[n] = in[map[n]];
-}
-
-void switch_key(const Parameters& parameters, const Digits& digits, const SwitchingKey& key, const RowTerms& terms,
-                bool rescaled, const std::vector<std::uint32_t>* map, Rows& first, Rows& second) {
-    const std::size_t degree = parameters.degree(), level = digits.level();
+void divide(const Parameters& parameters, std::size_t level, const RowProducts& products, const RowTerms& terms,
+            bool rescaled, Rows& first, Rows& second) {
+    const std::size_t degree = parameters.degree();
     const Conversion& by = rescaled ? parameters.special_with(level) : parameters.special();
     const std::size_t count = by.from.size(), left = rescaled ? level : level + 1;
     // P times the terms is added before a division by P q_l.
-    const auto multiplied = [&](std::size_t row, std::uint64_t* sum, std::uint64_t* beside) {
-        digits.multiply_row(key, row, sum, beside);
+    const auto products_and_terms = [&](std::size_t row, std::uint64_t* sum, std::uint64_t* beside) {
+        products(row, sum, beside);
         if (!rescaled || row > level) return;
         const std::array<const std::uint64_t*, 2> found = terms(row);
         const std::uint64_t factors[] = {1, parameters.special_product(row)};
@@ -157,7 +129,7 @@ void switch_key(const Parameters& parameters, const Digits& digits, const Switch
     const std::uint64_t *x[kMostSpecialPrimes + 1], *y[kMostSpecialPrimes + 1];
     for (std::size_t i = 0; i < count; ++i) {
         std::uint64_t *const from = &divisors[i * degree], *const beside = &divisors[(count + i) * degree];
-        multiplied(by.from[i], from, beside);
+        products_and_terms(by.from[i], from, beside);
         parameters.row(by.from[i]).inverse(from);
         parameters.row(by.from[i]).inverse(beside);
         x[i] = from, y[i] = beside;
@@ -166,21 +138,11 @@ void switch_key(const Parameters& parameters, const Digits& digits, const Switch
     first.resize(left * degree);
     second.resize(left * degree);
     for (std::size_t i = 0; i < left; ++i) {
-        std::uint64_t *const to = &first[i * degree], *const beside = &second[i * degree];
-        multiplied(i, one.data(), other.data());
+        products_and_terms(i, one.data(), other.data());
         const std::array<const std::uint64_t*, 2> found = rescaled ? std::array<const std::uint64_t*, 2>{} : terms(i);
-        divide_first.row(i, one.data(), found[0], map == nullptr ? to : one.data());
-        divide_second.row(i, other.data(), found[1], map == nullptr ? beside : other.data());
-        if (map == nullptr) continue;
-        permute(*map, one.data(), to);
-        permute(*map, other.data(), beside);
+        divide_first.row(i, one.data(), found[0], &first[i * degree]);
+        divide_second.row(i, other.data(), found[1], &second[i * degree]);
     }
-}
-
-void divide(const Parameters& parameters, Accumulator& acc, const std::uint64_t* first_term,
-            const std::uint64_t* second_term, Rows& first, Rows& second) {
-    divide_half(parameters, parameters.special(), acc.first, acc.level + 1, first_term, first);
-    divide_half(parameters, parameters.special(), acc.second, acc.level + 1, second_term, second);
 }
 
 void divide_by_last(const Parameters& parameters, std::size_t level, const std::uint64_t* c, std::uint64_t* out) {

@@ -17,14 +17,13 @@
 
 namespace mpc::ckks {
 
-// Two polynomials modulo Q_l P: the rows 0 ... level, then the special ones.
-struct Accumulator {
-    Accumulator(const Parameters& parameters, std::size_t level);
+// Two polynomials' parts at one row of Q_l P, written to `first` and `second`.
+using RowProducts = std::function<void(std::size_t row, std::uint64_t* first, std::uint64_t* second)>;
+// Two polynomials' parts at one row of Q_l, valid until the next call; null for zero.
+using RowTerms = std::function<std::array<const std::uint64_t*, 2>(std::size_t row)>;
 
-    std::size_t level;
-    std::vector<std::size_t> rows;
-    Rows first, second;
-};
+// The rows of Q_l P: 0 ... level, then the special ones.
+std::vector<std::size_t> extended_rows(const Parameters& parameters, std::size_t level);
 
 // The digits of one polynomial at a level.
 class Digits {
@@ -34,9 +33,8 @@ public:
 
     std::size_t level() const { return level_; }
 
-    // out = sum_d D_d (b_d, a_d), modulo all rows or one. Not in several threads at once on one object.
-    void multiply(const SwitchingKey& key, Accumulator& out) const;
-    void multiply_row(const SwitchingKey& key, std::size_t row, std::uint64_t* first, std::uint64_t* second) const;
+    // sum_d D_d (b_d, a_d) modulo one row. Not in several threads at once on one object.
+    void multiply(const SwitchingKey& key, std::size_t row, std::uint64_t* first, std::uint64_t* second) const;
 
 private:
     // Fills `pointers` with the transforms of all digits modulo a row, computed into `room` where they are not c's own.
@@ -50,22 +48,11 @@ private:
     mutable Rows room_;
 };
 
-// Two polynomials' parts at one row, valid until the next call; null for zero, which `rescaled` does not take.
-using RowTerms = std::function<std::array<const std::uint64_t*, 2>(std::size_t row)>;
-
-// out = the image of one row, for a map of rotation_map. out is apart from in.
-void permute(const std::vector<std::uint32_t>& map, const std::uint64_t* in, std::uint64_t* out);
-
-// Gives (sum_d D_d (b_d, a_d)) / P + terms, rounded, at the rows 0 ... level; or that by q_l, too, at the rows
-// 0 ... level - 1; or the image of that, with a map. One row after the other is done from the transforms of digits to
-// the division, so that it stays in the second cache. Only what is divided by comes first.
-void switch_key(const Parameters& parameters, const Digits& digits, const SwitchingKey& key, const RowTerms& terms,
-                bool rescaled, const std::vector<std::uint32_t>* map, Rows& first, Rows& second);
-
-// Divides both polynomials by P and rounds, to the rows 0 ... level, and adds what is there at these rows, unless it is
-// null. The accumulator is overwritten.
-void divide(const Parameters& parameters, Accumulator& acc, const std::uint64_t* first_term,
-            const std::uint64_t* second_term, Rows& first, Rows& second);
+// Gives products / P + terms, rounded, at the rows 0 ... level; or that by q_l, too, at the rows 0 ... level - 1, and then
+// no term is null. One row after the other is done from the products, which are asked for once, to the division, so that
+// it stays in the second cache. Only what is divided by comes first.
+void divide(const Parameters& parameters, std::size_t level, const RowProducts& products, const RowTerms& terms,
+            bool rescaled, Rows& first, Rows& second);
 
 // Divides one polynomial at rows 0 ... level by q_l and rounds, to the rows 0 ... level - 1.
 void divide_by_last(const Parameters& parameters, std::size_t level, const std::uint64_t* c, std::uint64_t* out);

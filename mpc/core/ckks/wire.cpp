@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "core/aes/prg.hpp"
@@ -150,6 +151,58 @@ ByteView read_row(const Ntt& row, ByteView in, std::uint64_t* out, const char* w
     return in.from(bytes);
 }
 
+// One part's rows, one after the other: sent, or drawn from a seed.
+class PartReader {
+public:
+    PartReader(const Parameters& parameters, ByteView sent, const char* what)
+        : parameters_(parameters), sent_(sent), what_(what) {}
+    PartReader(const Parameters& parameters, const Block& seed) : parameters_(parameters), drawn_(seed) {}
+
+    void next(std::size_t row, std::uint64_t* out) {
+        const Ntt& ntt = parameters_.row(row);
+        if (drawn_) {
+            uniform_residues(*drawn_, ntt.modulus(), out, ntt.degree());
+        } else {
+            sent_ = read_row(ntt, sent_, out, what_);
+        }
+    }
+    // As it is sent, or would be. Valid until the next row.
+    ByteView next_packed(std::size_t row) {
+        const Ntt& ntt = parameters_.row(row);
+        const int bits = ntt.modulus().bits;
+        const ByteView before = sent_;
+        words_.resize(ntt.degree());
+        next(row, words_.data());
+        if (!drawn_) return before.slice(0, packed_bytes(ntt.degree(), bits));
+        packed_.resize(packed_bytes(ntt.degree(), bits));
+        pack(WordView(words_.data(), words_.size()), bits, packed_);
+        return packed_;
+    }
+
+private:
+    const Parameters& parameters_;
+    ByteView sent_;
+    const char* what_ = nullptr;
+    std::optional<Prg> drawn_;
+    Rows words_;
+    StoredBytes packed_;
+};
+
+// The parts of a message with this header, which outlives them.
+std::vector<PartReader> parts_of(const Parameters& parameters, ByteView message, const Header& header,
+                                 const char* what) {
+    const std::size_t expected = message_bytes(parameters, header.kind, header.level);
+    if (message.size() != expected) throw LengthError(std::string(what) + " in bytes", expected, message.size());
+    const Form& form = form_of(header.kind);
+    const std::size_t first = header_bytes(parameters), each = (expected - first) / form.parts;
+    std::vector<PartReader> parts;
+    for (std::size_t place = 0; place < form.parts; ++place) {
+        parts.emplace_back(parameters, message.slice(first + place * each, each), what);
+    }
+    if (form.expands) parts.emplace_back(parameters, header.seed);
+    return parts;
+}
+
 }  // namespace
 
 Header::Header(const Parameters& parameters, Kind wanted, const KeyId& id, std::size_t at)
@@ -209,23 +262,13 @@ Bytes write(const Parameters& parameters, const Header& header, std::initializer
 
 Message::Message(const Parameters& parameters, ByteView message, std::initializer_list<Kind> kinds, const char* what)
     : header(read_header(parameters, message, kinds, what)) {
-    const std::size_t expected = message_bytes(parameters, header.kind, header.level);
-    if (message.size() != expected) throw LengthError(std::string(what) + " in bytes", expected, message.size());
     const std::vector<std::size_t> rows = rows_of(parameters, header.kind, header.level);
-    const Form& form = form_of(header.kind);
     const std::size_t each = polynomials(parameters, header.kind, header.level);
-    Prg uniform(header.seed);
-    ByteView rest = message.from(header_bytes(parameters));
-    for (std::size_t place = 0; place < form.parts + (form.expands ? 1 : 0); ++place) {
+    for (PartReader& reader : parts_of(parameters, message, header, what)) {
         Rows& part = parts.emplace_back(each * rows.size() * parameters.degree());
         std::uint64_t* out = part.data();
         for (std::size_t k = 0; k < each * rows.size(); ++k, out += parameters.degree()) {
-            const Ntt& row = parameters.row(rows[k % rows.size()]);
-            if (place == form.parts) {
-                uniform_residues(uniform, row.modulus(), out, parameters.degree());
-            } else {
-                rest = read_row(row, rest, out, what);
-            }
+            reader.next(rows[k % rows.size()], out);
         }
     }
 }
@@ -250,35 +293,47 @@ Ciphertext read_ciphertext(SharedParameters parameters, ByteView message) {
 
 namespace {
 
-// The parts are b and a, digit by digit and row by row.
-SwitchingKey switching_key(SharedParameters parameters, Message&& read) {
-    const std::size_t degree = parameters->degree(), digits = parameters->digits(read.header.level);
-    const std::size_t rows = read.header.level + 1 + parameters->specials();
-    Rows pairs(2 * read.parts[0].size());
-    std::uint64_t* out = pairs.data();
-    for (std::size_t row = 0; row < rows; ++row) {
-        for (std::size_t at = 0; at < degree; at += kPairedEntries) {
-            for (std::size_t d = 0; d < digits; ++d) {
-                const std::size_t from = (d * rows + row) * degree + at;
-                out = std::copy_n(&read.parts[0][from], kPairedEntries, out);
-                out = std::copy_n(&read.parts[1][from], kPairedEntries, out);
+// The parts are b and a, digit by digit and row by row. Each row is put where it is read later on, so that a key's
+// memory is taken once.
+SwitchingKey read_switching_key(SharedParameters shared, ByteView message, std::initializer_list<Kind> kinds,
+                                const char* what) {
+    const Parameters& parameters = *shared;
+    const Header header = read_header(parameters, message, kinds, what);
+    std::vector<PartReader> parts = parts_of(parameters, message, header, what);
+    const std::vector<std::size_t> rows = rows_of(parameters, header.kind, header.level);
+    const std::size_t degree = parameters.degree(), digits = parameters.digits(header.level);
+    std::size_t bytes = 0;
+    std::vector<std::size_t> begins;
+    for (const std::size_t row : rows) {
+        begins.push_back(bytes);
+        bytes += 2 * digits * packed_bytes(degree, parameters.row(row).modulus().bits);
+    }
+    StoredBytes pairs(bytes + kPairedSlack);
+    std::fill(pairs.end() - kPairedSlack, pairs.end(), std::uint8_t{0});
+    for (std::size_t d = 0; d < digits; ++d) {
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            const std::size_t each = paired_bytes(parameters.row(rows[i]).modulus());
+            for (const std::size_t part : {0u, 1u}) {
+                const ByteView packed = parts[part].next_packed(rows[i]);
+                std::uint8_t* out = &pairs[begins[i] + (2 * d + part) * each];
+                for (std::size_t at = 0; at < packed.size(); at += each, out += 2 * digits * each) {
+                    std::memcpy(out, packed.data() + at, each);
+                }
             }
         }
     }
-    return {std::move(parameters), read.header.key_id, read.header.level, read.header.steps, std::move(pairs)};
+    return {std::move(shared), header.key_id, header.level, header.steps, std::move(pairs), std::move(begins)};
 }
 
 }  // namespace
 
 SwitchingKey read_rotation_key(SharedParameters parameters, ByteView message) {
-    Message read(*parameters, message, {Kind::rotation_key}, "rotation key");
-    return switching_key(std::move(parameters), std::move(read));
+    return read_switching_key(std::move(parameters), message, {Kind::rotation_key}, "rotation key");
 }
 
 SwitchingKey read_relinearisation_key(SharedParameters parameters, ByteView message) {
-    Message read(*parameters, message, {Kind::relinearisation_key, Kind::joint_relinearisation_key},
-                 "relinearisation key");
-    return switching_key(std::move(parameters), std::move(read));
+    return read_switching_key(std::move(parameters), message,
+                              {Kind::relinearisation_key, Kind::joint_relinearisation_key}, "relinearisation key");
 }
 
 }  // namespace mpc::ckks

@@ -14,7 +14,7 @@ namespace mpc::lattice {
 // Of the class Ntt, see products_avx2.cpp.
 void inner_product_avx2(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* const* y,
                         std::size_t terms, std::uint64_t* out);
-void inner_product_pairs_avx2(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* pairs,
+void inner_product_pairs_avx2(const NttTables& ntt, const std::uint64_t* const* x, const std::uint8_t* pairs,
                               std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second);
 void inner_products_avx2(const NttTables& ntt, const std::uint64_t* const* x, std::size_t rows,
                          const std::uint64_t* const* y, std::size_t columns, std::size_t terms,

@@ -1,6 +1,8 @@
 // Tables and the portable kernels of the transform; see ntt.hpp.
 #include "core/lattice/ntt.hpp"
 
+#include <cstring>
+
 #include "core/base/cpu.hpp"
 #include "core/lattice/primes.hpp"
 
@@ -76,14 +78,21 @@ void inner_product_portable(const NttTables& ntt, const std::uint64_t* const* x,
     }
 }
 
-void inner_product_pairs_portable(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* pairs,
+void inner_product_pairs_portable(const NttTables& ntt, const std::uint64_t* const* x, const std::uint8_t* pairs,
                                   std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second) {
-    for (std::size_t at = 0; at < ntt.degree; at += kPairedEntries, pairs += 2 * packed * kPairedEntries) {
+    const std::size_t bits = static_cast<std::size_t>(ntt.modulus.bits), bytes = paired_bytes(ntt.modulus);
+    const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
+    for (std::size_t at = 0; at < ntt.degree; at += kPairedEntries, pairs += 2 * packed * bytes) {
         for (const bool other : {false, true}) {
             Wide sums[kPairedEntries] = {};
             for (std::size_t k = 0; k < terms; ++k) {
-                const std::uint64_t *const a = x[k] + at, *const b = pairs + (2 * k + (other ? 1 : 0)) * kPairedEntries;
-                for (std::size_t j = 0; j < kPairedEntries; ++j) sums[j] += Wide{a[j]} * b[j];
+                const std::uint64_t* const a = x[k] + at;
+                const std::uint8_t* const b = pairs + (2 * k + (other ? 1 : 0)) * bytes;
+                for (std::size_t j = 0; j < kPairedEntries; ++j) {
+                    std::uint64_t window;  // 47 bits and the seven before them at most
+                    std::memcpy(&window, b + j * bits / 8, sizeof window);
+                    sums[j] += Wide{a[j]} * (window >> (j * bits % 8) & mask);
+                }
             }
             std::uint64_t* const out = (other ? second : first) + at;
             for (std::size_t j = 0; j < kPairedEntries; ++j) out[j] = reduce_wide(sums[j], ntt.modulus);
@@ -101,15 +110,49 @@ void scale_difference_portable(const NttTables& ntt, const std::uint64_t* x, con
     }
 }
 
-void combine_portable(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* factors,
-                      std::size_t terms, std::uint64_t* out) {
+// out[j] = sum_k read(k, j) factors[k] mod p.
+template <class Read>
+void combine_read(const NttTables& ntt, const std::uint64_t* factors, std::size_t terms, std::uint64_t* out,
+                  const Read& read) {
     const std::uint64_t p = ntt.modulus.p;
     Factor w[Ntt::kMaxCombined];
     for (std::size_t k = 0; k < terms; ++k) w[k] = ntt.modulus.factor(factors[k]);
     for (std::size_t j = 0; j < ntt.degree; ++j) {
         std::uint64_t sum = 0;  // below 16 p
-        for (std::size_t k = 0; k < terms; ++k) sum += multiply_lazy(x[k][j], w[k], p);
+        for (std::size_t k = 0; k < terms; ++k) sum += multiply_lazy(read(k, j), w[k], p);
         out[j] = multiply(sum, ntt.modulus.one, p);
+    }
+}
+
+void combine_portable(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* factors,
+                      std::size_t terms, std::uint64_t* out) {
+    combine_read(ntt, factors, terms, out, [x](std::size_t k, std::size_t j) { return x[k][j]; });
+}
+
+// Of rows that lie together.
+void combine_together(const NttTables& ntt, const std::uint64_t* x, const std::uint64_t* factors, std::size_t terms,
+                      std::uint64_t* out) {
+    combine_read(ntt, factors, terms, out, [x, terms](std::size_t k, std::size_t j) {
+        return x[(j / kTogether * terms + k) * kTogether + j % kTogether];
+    });
+}
+
+// Five fractions and a half stay below 2^64.
+void crt_parts_portable(const CrtTerm* terms, std::size_t count, std::size_t degree, std::uint64_t* out) {
+    Factor inverses[kMostCrtTerms];
+    for (std::size_t k = 0; k < count; ++k) inverses[k] = terms[k].modulus->factor(terms[k].inverse);
+    for (std::size_t at = 0; at < degree; at += kTogether, out += (count + 1) * kTogether) {
+        std::uint64_t sums[kTogether];
+        for (std::uint64_t& sum : sums) sum = std::uint64_t{1} << 60;
+        for (std::size_t k = 0; k < count; ++k) {
+            const Modulus& m = *terms[k].modulus;
+            for (std::size_t j = 0; j < kTogether; ++j) {
+                const std::uint64_t y = multiply(terms[k].x[at + j], inverses[k], m.p);
+                out[k * kTogether + j] = y;
+                sums[j] += static_cast<std::uint64_t>((Wide{y} * terms[k].fraction) >> m.bits);
+            }
+        }
+        for (std::size_t j = 0; j < kTogether; ++j) out[count * kTogether + j] = sums[j] >> 61;
     }
 }
 
@@ -152,6 +195,11 @@ const NttKernels& kernels() {
 }
 
 }  // namespace
+
+void crt_parts(const CrtTerm* terms, std::size_t count, std::size_t degree, std::uint64_t* out) {
+    const NttKernels& found = kernels();
+    (found.crt_parts != nullptr ? found.crt_parts : crt_parts_portable)(terms, count, degree, out);
+}
 
 bool uses_ifma() {
     static const bool supported = has_ifma();
@@ -241,10 +289,20 @@ void Ntt::forward_combined(const std::uint64_t* x, const std::uint64_t* factors,
                            std::uint64_t* out) const {
     const NttKernels& found = kernels();
     if (found.forward_combined != nullptr) return found.forward_combined(tables_, x, factors, terms, out);
-    const std::uint64_t* rows[kMaxConverted];
-    for (std::size_t k = 0; k < terms; ++k) rows[k] = x + k * degree();
-    combine(rows, factors, terms, out);
+    combine_together(tables_, x, factors, terms, out);
     found.forward(tables_, out);
+}
+
+void Ntt::permute(const std::uint32_t* map, const std::uint64_t* x, std::uint64_t* out) const {
+    const NttKernels& found = kernels();
+    if (found.permute != nullptr) return found.permute(tables_, map, x, out);
+    for (std::size_t j = 0; j < degree(); ++j) out[j] = x[map[j]];
+}
+
+void Ntt::add_permuted(const std::uint32_t* map, const std::uint64_t* x, std::uint64_t* out) const {
+    const NttKernels& found = kernels();
+    if (found.add_permuted != nullptr) return found.add_permuted(tables_, map, x, out);
+    for (std::size_t j = 0; j < degree(); ++j) out[j] = add(out[j], x[map[j]], p());
 }
 
 void Ntt::inner_product(const std::uint64_t* const* x, const std::uint64_t* const* y, std::size_t terms,
@@ -252,7 +310,7 @@ void Ntt::inner_product(const std::uint64_t* const* x, const std::uint64_t* cons
     kernels().inner_product(tables_, x, y, terms, out);
 }
 
-void Ntt::inner_product_pairs(const std::uint64_t* const* x, const std::uint64_t* pairs, std::size_t terms,
+void Ntt::inner_product_pairs(const std::uint64_t* const* x, const std::uint8_t* pairs, std::size_t terms,
                               std::size_t packed, std::uint64_t* first, std::uint64_t* second) const {
     kernels().inner_product_pairs(tables_, x, pairs, terms, packed, first, second);
 }

@@ -44,11 +44,19 @@ public:
     void combine(const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
                  std::uint64_t* out) const;
 
-    // The transform of sum_k x[k] factors[k], of rows of N entries one behind the other, for 2 <= terms <=
-    // kMaxConverted. Entries are below 2^47, but those of the last row at most 5. out is apart from x.
-    static constexpr std::size_t kMaxConverted = 6;
+    // The transform of sum_k x_k factors[k], for 2 <= terms <= kMaxConverted. Entries are below 2^47, but those of the
+    // last row at most 5. out is apart from x. The rows lie together: kTogether entries of x_0, those of x_1 and so on,
+    // then the next entries of all. Rows apart would be more streams than a processor reads ahead, as a pass of the
+    // transform reads at eight places.
+    static constexpr std::size_t kMaxConverted = kMostCrtTerms + 1;
     void forward_combined(const std::uint64_t* x, const std::uint64_t* factors, std::size_t terms,
                           std::uint64_t* out) const;
+
+    // out = the image under a map of what stands where, out[j] = x[map[j]], or that added to out. out is apart from x.
+    // The map takes each eight entries of out, from a multiple of eight on, from such an eight of x, as those of
+    // automorphisms do. Entries are below p.
+    void permute(const std::uint32_t* map, const std::uint64_t* x, std::uint64_t* out) const;
+    void add_permuted(const std::uint32_t* map, const std::uint64_t* x, std::uint64_t* out) const;
 
     // out = sum_k x[k] * y[k], entry by entry, for 1 <= terms <= kMaxTerms and factors below p. out, below p, may
     // be one of the factors.
@@ -58,9 +66,10 @@ public:
 
     // first = sum_k x[k] y_k and second = sum_k x[k] z_k, apart from all factors. `pairs` has (y_k, z_k) for k < packed,
     // with terms <= packed, in the order in which they are read: kPairedEntries entries of y_0, those of z_0, those of
-    // y_1 and so on, then the next entries of all. As polynomials apart they would be more streams from memory than a
-    // processor reads ahead, and all at the same place of a page.
-    void inner_product_pairs(const std::uint64_t* const* x, const std::uint64_t* pairs, std::size_t terms,
+    // y_1 and so on, then the next entries of all, each packed at the bits of the prime (packing.hpp). Memory is what
+    // limits this. As polynomials apart they would be more streams from it than a processor reads ahead, and all at the
+    // same place of a page. Behind the pairs there are kPairedSlack bytes of any content, which are read.
+    void inner_product_pairs(const std::uint64_t* const* x, const std::uint8_t* pairs, std::size_t terms,
                              std::size_t packed, std::uint64_t* first, std::uint64_t* second) const;
 
     // The same for every row of x with every column of y, which have `terms` polynomials each, one row or column behind
@@ -82,6 +91,11 @@ private:
     NttTables tables_;
     Storage forward_, inverse_;
 };
+
+// Writes y_k = x_k inverse_k mod p_k for each of up to kMostCrtTerms terms, and behind them sum_k y_k / p_k rounded,
+// as rows that lie together; see Ntt::forward_combined. Fractions are in units of 2^-61, each cut. Residues are below
+// their prime. out is apart from all x.
+void crt_parts(const CrtTerm* terms, std::size_t count, std::size_t degree, std::uint64_t* out);
 
 // True where the AVX-512 IFMA kernels run: level vaes512 on a processor that has them.
 bool uses_ifma();

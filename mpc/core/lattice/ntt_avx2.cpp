@@ -32,18 +32,18 @@ MPC_INLINE void transpose(V* v) {
 
 // How the first pass reads its input.
 struct Numbers {
-    MPC_INLINE V operator()(const std::uint64_t* x) const { return load(x); }
+    MPC_INLINE V operator()(const std::uint64_t* x, std::size_t at) const { return load(x + at); }
 };
 struct Residues {
-    MPC_INLINE V operator()(const std::uint64_t* x) const { return to_double(load(x)); }
+    MPC_INLINE V operator()(const std::uint64_t* x, std::size_t at) const { return to_double(load(x + at)); }
 };
 struct Lifted {  // residues modulo another prime, around zero
     V p, half;
 
     explicit MPC_INLINE Lifted(std::uint64_t prime)
         : p(repeat(static_cast<double>(prime))), half(repeat(static_cast<double>(prime / 2))) {}
-    MPC_INLINE V operator()(const std::uint64_t* x) const {
-        const V found = to_double(load(x));
+    MPC_INLINE V operator()(const std::uint64_t* x, std::size_t at) const {
+        const V found = to_double(load(x + at));
         return subtract(found, _mm256_and_pd(p, _mm256_cmp_pd(found, half, _CMP_GT_OQ)));
     }
 };
@@ -54,13 +54,14 @@ struct Lifted {  // residues modulo another prime, around zero
 template <std::size_t products>
 struct Combined {
     const Prime& prime;
-    std::size_t degree;
     V factors[products + 1];
 
-    MPC_INLINE V operator()(const std::uint64_t* x) const {
-        V sum = _mm256_mul_pd(to_double(load(x + products * degree)), factors[products]);
+    MPC_INLINE V operator()(const std::uint64_t* rows, std::size_t at) const {
+        static_assert(kTogether % kLanes == 0, "a row's entries begin a vector");
+        const std::uint64_t* const x = rows + at / kTogether * kTogether * (products + 1) + at % kTogether;
+        V sum = _mm256_mul_pd(to_double(load(x + products * kTogether)), factors[products]);
         for (std::size_t k = 0; k < products; ++k) {
-            sum = add(sum, prime.multiply(to_double(load(x + k * degree)), factors[k]));
+            sum = add(sum, prime.multiply(to_double(load(x + k * kTogether)), factors[k]));
         }
         if constexpr (products > 4) sum = prime.reduce(sum);
         return sum;
@@ -72,7 +73,7 @@ MPC_INLINE void forward_layer(const Prime& prime, const double* roots, const std
                               std::size_t size, std::size_t node, const Read& read) {
     const V w = repeat(roots[node]);
     for (std::size_t j = 0; j < size / 2; j += kLanes) {
-        V x = read(in + j), y = read(in + size / 2 + j);
+        V x = read(in, j), y = read(in, size / 2 + j);
         prime.forward(x, y, w);
         store(out + j, x);
         store(out + size / 2 + j, y);
@@ -86,16 +87,16 @@ MPC_INLINE void forward_pair(const Prime& prime, const double* roots, const std:
                              std::size_t size, std::size_t node, const Read& read) {
     const V first = repeat(roots[node]), second = repeat(roots[2 * node]), third = repeat(roots[2 * node + 1]);
     const std::size_t quarter = size / 4;
-    V a = read(in), b = read(in + quarter), c = read(in + 2 * quarter), d = read(in + 3 * quarter);
+    V a = read(in, 0), b = read(in, quarter), c = read(in, 2 * quarter), d = read(in, 3 * quarter);
     prime.forward(a, c, first);
     prime.forward(b, d, first);
     for (std::size_t j = kLanes; j < quarter; j += kLanes) {
-        V e = read(in + j), g = read(in + 2 * quarter + j);
+        V e = read(in, j), g = read(in, 2 * quarter + j);
         prime.forward(e, g, first);
         prime.forward(a, b, second);
         store(out + j - kLanes, a);
         store(out + quarter + j - kLanes, b);
-        V f = read(in + quarter + j), h = read(in + 3 * quarter + j);
+        V f = read(in, quarter + j), h = read(in, 3 * quarter + j);
         prime.forward(f, h, first);
         prime.forward(c, d, third);
         store(out + 2 * quarter + j - kLanes, c);
@@ -204,7 +205,7 @@ MPC_INLINE double centred(std::uint64_t factor, std::uint64_t p) {
 template <std::size_t products>
 void forward_products(const NttTables& ntt, const std::uint64_t* x, const std::uint64_t* factors, std::uint64_t* out) {
     const Prime prime(ntt);
-    Combined<products> read{prime, ntt.degree, {}};
+    Combined<products> read{prime, {}};
     for (std::size_t k = 0; k <= products; ++k) read.factors[k] = repeat(centred(factors[k], ntt.modulus.p));
     forward_from(ntt, x, out, read);
 }

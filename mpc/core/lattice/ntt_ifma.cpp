@@ -89,38 +89,41 @@ MPC_INLINE void forward_three(const Prime& prime, V* v, const Factors* w) {
 
 // How a pass reads its input. The first adds 15p to what is below 2p.
 struct Numbers {
-    MPC_INLINE V operator()(const Prime&, const std::uint64_t* x) const { return load(x); }
+    MPC_INLINE V operator()(const Prime&, const std::uint64_t* x, std::size_t at) const { return load(x + at); }
 };
 struct Residues {
     V bias;
 
     explicit MPC_INLINE Residues(std::uint64_t p) : bias(repeat(15 * p)) {}
-    MPC_INLINE V operator()(const Prime&, const std::uint64_t* x) const { return add(load(x), bias); }
+    MPC_INLINE V operator()(const Prime&, const std::uint64_t* x, std::size_t at) const {
+        return add(load(x + at), bias);
+    }
 };
 struct Lifted {  // residues modulo another prime, around zero
     V half, upper, bias;  // added to those above the half: the multiple of p that is next to the other prime, less that
 
     MPC_INLINE Lifted(std::uint64_t p, std::uint64_t other)
         : half(repeat(other / 2)), upper(repeat((other + p - 1) / p * p - other)), bias(repeat(15 * p)) {}
-    MPC_INLINE V operator()(const Prime& prime, const std::uint64_t* x) const {
-        const V found = load(x);
+    MPC_INLINE V operator()(const Prime& prime, const std::uint64_t* x, std::size_t at) const {
+        const V found = load(x + at);
         return add(prime.reduce(_mm512_mask_add_epi64(found, _mm512_cmpgt_epu64_mask(found, half), found, upper)), bias);
     }
 };
 // Five products below 2p and one of at most 5p are below 2^51.
 template <std::size_t products>
 struct Combined {
-    std::size_t degree;
     Factors factors[products];
     V last, bias;
 
     Combined(const NttTables& ntt, const std::uint64_t* given)
-        : degree(ntt.degree), last(repeat(given[products])), bias(repeat(15 * ntt.modulus.p)) {
+        : last(repeat(given[products])), bias(repeat(15 * ntt.modulus.p)) {
         for (std::size_t k = 0; k < products; ++k) factors[k] = repeat(ntt.modulus.factor(given[k]));
     }
-    MPC_INLINE V operator()(const Prime& prime, const std::uint64_t* x) const {
-        V sum = _mm512_madd52lo_epu64(_mm512_setzero_si512(), load(x + products * degree), last);
-        for (std::size_t k = 0; k < products; ++k) sum = prime.multiply_add(sum, load(x + k * degree), factors[k]);
+    MPC_INLINE V operator()(const Prime& prime, const std::uint64_t* rows, std::size_t at) const {
+        static_assert(kTogether == kLanes, "a vector of each row follows that of the row before");
+        const std::uint64_t* const x = rows + (products + 1) * at;
+        V sum = _mm512_madd52lo_epu64(_mm512_setzero_si512(), load(x + products * kLanes), last);
+        for (std::size_t k = 0; k < products; ++k) sum = prime.multiply_add(sum, load(x + k * kLanes), factors[k]);
         return add(prime.reduce(sum), bias);
     }
 };
@@ -133,7 +136,7 @@ MPC_INLINE void forward_pass(const Prime& prime, const Twiddles& twiddles, const
     node_factors(twiddles, k, w);
     for (std::size_t j = 0; j < eighth; j += kLanes) {
         V v[8];
-        for (std::size_t i = 0; i < 8; ++i) v[i] = read(prime, in + i * eighth + j);
+        for (std::size_t i = 0; i < 8; ++i) v[i] = read(prime, in, i * eighth + j);
         forward_three(prime, v, w);
         for (std::size_t i = 0; i < 8; ++i) store(out + i * eighth + j, v[i]);
     }
@@ -161,7 +164,7 @@ MPC_INLINE void forward_from(const NttTables& ntt, const std::uint64_t* in, std:
     if (blocks == 2) {
         const Factors w = node(twiddles, 1);
         for (std::size_t j = 0; j < n / 2; j += kLanes) {
-            V a = read(prime, in + j), b = read(prime, in + n / 2 + j);
+            V a = read(prime, in, j), b = read(prime, in, n / 2 + j);
             forward_butterfly(prime, a, b, w);
             store(x + j, a);
             store(x + n / 2 + j, b);
@@ -170,7 +173,7 @@ MPC_INLINE void forward_from(const NttTables& ntt, const std::uint64_t* in, std:
         const Factors first = node(twiddles, 1), second = node(twiddles, 2), third = node(twiddles, 3);
         for (std::size_t j = 0; j < n / 4; j += kLanes) {
             V v[4];
-            for (std::size_t i = 0; i < 4; ++i) v[i] = read(prime, in + i * (n / 4) + j);
+            for (std::size_t i = 0; i < 4; ++i) v[i] = read(prime, in, i * (n / 4) + j);
             forward_butterfly(prime, v[0], v[2], first);
             forward_butterfly(prime, v[1], v[3], first);
             forward_butterfly(prime, v[0], v[1], second);
@@ -339,6 +342,7 @@ void inverse(const NttTables& ntt, std::uint64_t* x) {
 }  // namespace
 
 const NttKernels ifma_kernels = {forward, inverse, inner_product_ifma, inner_product_pairs_ifma, forward_lifted,
-                                 scale_difference_ifma, forward_combined, combine_ifma};
+                                 scale_difference_ifma, forward_combined, combine_ifma, nullptr, crt_parts_ifma,
+                                 permute_ifma, add_permuted_ifma};
 
 }  // namespace mpc::lattice

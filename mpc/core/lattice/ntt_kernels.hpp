@@ -34,15 +34,30 @@ struct NttTables {
 };
 
 constexpr std::size_t kPairedEntries = 32;  // of a polynomial, side by side; see Ntt::inner_product_pairs
+constexpr std::size_t kPairedSlack = 64;    // bytes
+constexpr std::size_t kTogether = 8;        // of a row, side by side; see Ntt::forward_combined
 constexpr std::size_t kPackedEntries = 64;  // of a polynomial, which `inner_products` copies side by side
 
-// Contracts: see the class Ntt.
+constexpr std::size_t kMostCrtTerms = 5;
+
+// See crt_parts.
+struct CrtTerm {
+    const std::uint64_t* x;
+    const Modulus* modulus;
+    std::uint64_t inverse;   // below the prime
+    std::uint64_t fraction;  // floor(2^(61 + b) / p) for a prime p of b bits
+};
+
+// The bytes of kPairedEntries residues.
+MPC_INLINE std::size_t paired_bytes(const Modulus& m) { return kPairedEntries / 8 * static_cast<std::size_t>(m.bits); }
+
+// Contracts: see ntt.hpp.
 struct NttKernels {
     void (*forward)(const NttTables& tables, std::uint64_t* x);
     void (*inverse)(const NttTables& tables, std::uint64_t* x);
     void (*inner_product)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* const* y,
                           std::size_t terms, std::uint64_t* out);
-    void (*inner_product_pairs)(const NttTables& tables, const std::uint64_t* const* x, const std::uint64_t* pairs,
+    void (*inner_product_pairs)(const NttTables& tables, const std::uint64_t* const* x, const std::uint8_t* pairs,
                                 std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second);
     // Where a set has none of these, `Ntt` does the same by others.
     void (*forward_lifted)(const NttTables& tables, std::uint64_t other, const std::uint64_t* in,
@@ -57,6 +72,11 @@ struct NttKernels {
     void (*inner_products)(const NttTables& tables, const std::uint64_t* const* x, std::size_t rows,
                            const std::uint64_t* const* y, std::size_t columns, std::size_t terms,
                            std::uint64_t* const* out, double* room) = nullptr;
+    void (*crt_parts)(const CrtTerm* terms, std::size_t count, std::size_t degree, std::uint64_t* out) = nullptr;
+    void (*permute)(const NttTables& tables, const std::uint32_t* map, const std::uint64_t* x,
+                    std::uint64_t* out) = nullptr;
+    void (*add_permuted)(const NttTables& tables, const std::uint32_t* map, const std::uint64_t* x,
+                         std::uint64_t* out) = nullptr;
 };
 
 extern const NttKernels ifma_kernels;  // ntt_ifma.cpp: only in x86-64 builds

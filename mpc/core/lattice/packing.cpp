@@ -6,6 +6,8 @@
 
 #include "core/base/error.hpp"
 #include "core/lattice/modulus.hpp"
+#include "core/lattice/ntt.hpp"
+#include "core/lattice/packing_kernels.hpp"
 
 namespace mpc::lattice {
 
@@ -16,11 +18,20 @@ void check_bytes(const char* what, std::size_t words, int bits, std::size_t foun
     if (expected != found) throw LengthError(std::string(what) + " in bytes", expected, found);
 }
 
+#if defined(MPC_X86_KERNELS)
+bool in_vectors(int bits) { return bits >= kLeastVectorBits && bits <= kMostVectorBits && uses_ifma(); }
+#endif
+
 }  // namespace
 
-void pack(WordView words, int bits, MutableByteView room) {
-    check_bytes("packed words", words.size(), bits, room.size());
-    std::uint8_t* out = room.data();
+void pack(WordView all, int bits, MutableByteView room) {
+    check_bytes("packed words", all.size(), bits, room.size());
+    std::size_t done = 0;
+#if defined(MPC_X86_KERNELS)
+    if (in_vectors(bits)) done = pack_ifma(all.data(), all.size(), bits, room.data());
+#endif
+    const WordView words = all.from(done);
+    std::uint8_t* out = room.data() + packed_bytes(done, bits);  // eights of words end with a byte
     std::uint64_t buffer = 0;
     int filled = 0;  // below 64
     for (const std::uint64_t word : words) {
@@ -44,8 +55,11 @@ void unpack(ByteView packed, int bits, View<std::uint64_t> out, const char* what
     std::uint64_t* const words = out.data();
     const std::uint64_t mask = ~std::uint64_t{0} >> (64 - bits);
     std::size_t i = 0;
-    std::size_t position = 0;  // in bits
+#if defined(MPC_X86_KERNELS)
+    if (in_vectors(bits)) i = unpack_ifma(in, bytes, bits, words, count);
+#endif
     const auto step = static_cast<std::size_t>(bits);
+    std::size_t position = i * step;  // in bits
     if (bits <= 57) {  // a word lies within eight bytes
         for (; i < count && position / 8 + 8 <= bytes; ++i, position += step) {
             std::uint64_t window;

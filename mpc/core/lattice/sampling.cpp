@@ -1,6 +1,9 @@
 // Draws random polynomials; see sampling.hpp.
 #include "core/lattice/sampling.hpp"
 
+#include "core/lattice/ntt.hpp"
+#include "core/lattice/packing_kernels.hpp"
+
 namespace mpc::lattice {
 
 namespace {
@@ -14,6 +17,18 @@ std::uint64_t weight(std::uint64_t x) {
     x += x >> 16;
     x += x >> 32;
     return x & 0x7f;
+}
+
+std::size_t keep_below(std::uint64_t mask, std::uint64_t bound, std::uint64_t* words, std::size_t count) {
+#if defined(MPC_X86_KERNELS)
+    if (uses_ifma()) return keep_below_ifma(mask, bound, words, count);
+#endif
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        words[kept] = words[i] & mask;
+        kept += words[kept] < bound ? 1 : 0;
+    }
+    return kept;
 }
 
 }  // namespace
@@ -53,12 +68,7 @@ void uniform_residues(Prg& prg, const Modulus& modulus, std::uint64_t* out, std:
         std::uint64_t* const drawn = out + kept;
         const std::size_t wanted = count - kept;
         prg.fill(drawn, wanted * sizeof *drawn);
-        std::size_t good = 0;
-        for (std::size_t i = 0; i < wanted; ++i) {
-            drawn[good] = drawn[i] & mask;
-            good += drawn[good] < modulus.p ? 1 : 0;
-        }
-        kept += good;
+        kept += keep_below(mask, modulus.p, drawn, wanted);
     }
 }
 

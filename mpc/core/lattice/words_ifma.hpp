@@ -19,12 +19,15 @@ namespace mpc::lattice {
 // Of the class Ntt, see products_ifma.cpp.
 void inner_product_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* const* y,
                         std::size_t terms, std::uint64_t* out);
-void inner_product_pairs_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* pairs,
+void inner_product_pairs_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint8_t* pairs,
                               std::size_t terms, std::size_t packed, std::uint64_t* first, std::uint64_t* second);
 void scale_difference_ifma(const NttTables& ntt, const std::uint64_t* x, const std::uint64_t* y, std::uint64_t factor,
                            const std::uint64_t* z, std::uint64_t* out);
 void combine_ifma(const NttTables& ntt, const std::uint64_t* const* x, const std::uint64_t* factors, std::size_t terms,
                   std::uint64_t* out);
+void crt_parts_ifma(const CrtTerm* terms, std::size_t count, std::size_t degree, std::uint64_t* out);
+void permute_ifma(const NttTables& ntt, const std::uint32_t* map, const std::uint64_t* x, std::uint64_t* out);
+void add_permuted_ifma(const NttTables& ntt, const std::uint32_t* map, const std::uint64_t* x, std::uint64_t* out);
 
 // Each file that includes this is compiled for IFMA and has its own copy.
 namespace {
@@ -83,6 +86,27 @@ struct Prime {
     }
     // [0, 2p) to words in [0, p).
     MPC_INLINE V residue(V x) const { return reduce_once(_mm512_and_si512(x, mask), p); }
+};
+
+// Eight words that are packed, from the byte on where the first begins; 64 bytes are read. Each word lies within eight.
+struct Packed {
+    V bytes, shifts, mask;
+
+    explicit MPC_INLINE Packed(int width) : mask(repeat((std::uint64_t{1} << width) - 1)) {
+        alignas(64) std::uint8_t places[8 * kLanes];
+        alignas(64) std::uint64_t left[kLanes];
+        const auto bits = static_cast<std::size_t>(width);
+        for (std::size_t i = 0; i < kLanes; ++i) {
+            for (std::size_t j = 0; j < 8; ++j) places[8 * i + j] = static_cast<std::uint8_t>(i * bits / 8 + j);
+            left[i] = i * bits % 8;
+        }
+        bytes = _mm512_load_si512(places);
+        shifts = _mm512_load_si512(left);
+    }
+    MPC_INLINE V operator()(const std::uint8_t* p) const {
+        const V windows = _mm512_permutexvar_epi8(bytes, _mm512_loadu_si512(p));
+        return _mm512_and_si512(_mm512_srlv_epi64(windows, shifts), mask);
+    }
 };
 
 }  // namespace
