@@ -24,7 +24,7 @@ from mpc.errors import DeadlineError, MpcError, ProtocolError, TransportError
 from mpc.tensors.delivery import Piece, read_piece
 from mpc.tensors.network import wire_size
 from parties.frame.connections import Connections
-from parties.frame.errors import PartyError
+from parties.frame.errors import AbsentError, PartyError
 from parties.frame.lifetime import serving
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
@@ -130,7 +130,8 @@ class Service:
                 with self.progress.step("0", "wait for the model", awaits=[self.settings.owner]):
                     while self._share is None:
                         if time.monotonic() >= expires:
-                            raise DeadlineError("no model came in time", peer=self.settings.owner, step="0")
+                            owner = self.settings.owner  # which waits for all other hosts before it gives its model
+                            raise AbsentError(f"no model of {owner} came in time", awaits=(owner,), step="0")
                         self._changed.wait(_LOOK_S)
             return self._share
 
