@@ -35,7 +35,7 @@ from parties.frame.plan import Run, RunFolders
 from parties.frame.settings import Address
 
 _LOG_BYTES, _LOGS = 2_000_000, 5  # of a supervisor's log before it is put aside, and how many of those are kept
-_STOP_S = 40.0
+_STOP_S = 28.0  # beyond what its processes have to end
 _WIDTH = 120
 
 
@@ -93,8 +93,9 @@ def stop(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
         print(f"{role}: no service runs")
         return 0
     os.kill(running.pid, signal.SIGTERM)
-    if not folder.wait_until_ended(_STOP_S):
-        raise ConfigError(f"stop: expected process {running.pid} to end within {_STOP_S:g} s, found that it goes on.")
+    within_s = running.ends_within_s + _STOP_S
+    if not folder.wait_until_ended(within_s):
+        raise ConfigError(f"stop: expected process {running.pid} to end within {within_s:g} s, found that it goes on.")
     print(f"{role}: ended")
     return 0
 

@@ -35,6 +35,7 @@ class Running(msgspec.Struct, frozen=True):
         served, failed: sessions since it was started, and those of them that failed.
         in_vain: processes in a row that ended before any session.
         now: the sessions that go on or wait for their turn.
+        ends_within_s: how long its processes may take to end after they were told to.
     """
 
     pid: int
@@ -43,6 +44,7 @@ class Running(msgspec.Struct, frozen=True):
     failed: int = 0
     in_vain: int = 0
     now: tuple[str, ...] = ()
+    ends_within_s: float = 0.0
 
 
 class SessionEnded(msgspec.Struct, frozen=True):

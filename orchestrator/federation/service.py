@@ -50,7 +50,7 @@ KEPT = 200  # sessions whose logs are kept
 
 _POLL_S = 0.2
 _BIND_S = 20.0  # for the processes of a supervisor that was killed to end and free the port
-_GRACE_S = 12.0  # for a process to end
+_GRACE_S = 2.0  # beyond the plan's, for a process that is held up to end itself
 _PAUSES_S = (1.0, 2.0, 5.0, 15.0, 60.0)  # after so many starts in a row that came to nothing
 _BACKLOG = 128
 _SHORT_S = 10.0  # a session of its own that fails sooner is a start that came to nothing
@@ -195,7 +195,7 @@ class Service:
         if exited:
             self._close(session)
         elif session.told_to_end is not None:
-            if time.monotonic() - session.told_to_end > _GRACE_S:
+            if time.monotonic() - session.told_to_end > self._ends_within_s:
                 session.process.kill()
         elif not session.lasted and self._lasts(session):
             session.lasted, self._in_vain = True, 0
@@ -211,6 +211,10 @@ class Service:
     @staticmethod
     def _lasts(session: _Session) -> bool:
         return session.admitted is not None and time.time() - session.admitted.t >= _SHORT_S
+
+    @property
+    def _ends_within_s(self) -> float:
+        return self.plan.grace_s + _GRACE_S
 
     def _serving_for(self, session: _Session) -> float:
         """Return for how many seconds a session has had its turn, which is that of the oldest."""
@@ -301,6 +305,7 @@ class Service:
                 failed=self._failed,
                 in_vain=self._in_vain,
                 now=tuple(now),
+                ends_within_s=self._ends_within_s,
             )
         )
 

@@ -137,6 +137,31 @@ def with_queries(config: CapcConfig, data: SplitData) -> CapcConfig:
     return config
 
 
+def refuse_missing_records(config: CapcConfig, roles: RoleAssignment) -> None:
+    """Raise `ConfigError` where an owner that trains a model has no records of its own to train it on."""
+    if config.data is None or not config.data.parties:
+        return
+    trains = dict.fromkeys(roles.servers.values(), "answers")
+    if config.strategy != "given":
+        trains |= dict.fromkeys(roles.clients.values(), "chooses by a model of its own what it asks about")
+    for owner, files in enumerate(config.data.parties):
+        if files.records is None and owner in trains:
+            who = f"data owner {owner}" + (f" ({files.name})" if files.name else "")
+            raise ConfigError(f"data: expected `records` of {who}, which {trains[owner]}, found none.")
+
+
+def unneeded_records(config: CapcConfig, roles: RoleAssignment, names: Sequence[str]) -> tuple[str, ...]:
+    """Return a note for each of these querying parties that has records although it only asks, about given ones."""
+    if config.data is None or not config.data.parties or config.strategy != "given":
+        return ()
+    idle = [name for name in names if roles.clients[name] not in roles.servers.values()]
+    return tuple(
+        f"{name} only asks, about given records: its `records` are not needed, and no model is trained on them"
+        for name in idle
+        if config.data.parties[roles.clients[name]].records is not None
+    )
+
+
 def public_parameters(config: CapcConfig, dataset: Dataset) -> PublicParameters:
     """Return what all parties of a run agree on. Raises `ConfigError` if the configuration does not fit the dataset."""
     if dataset.classes != config.num_classes:

@@ -11,8 +11,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from mpc.channels.hello import session_of
 from parties.capc.answers import GivenAnswers
 from parties.capc.casting import (
@@ -23,8 +21,10 @@ from parties.capc.casting import (
     load_data,
     of_federation,
     public_parameters,
+    refuse_missing_records,
     refuse_unknown_models,
     split_data,
+    unneeded_records,
     with_own_queries,
 )
 from parties.capc.config import CapcConfig
@@ -41,7 +41,7 @@ from parties.frame.private_files import write_private
 from parties.frame.settings import Peer
 from parties.learning.own.choices import DataChoices
 from parties.learning.own.loader import loader_digest
-from parties.learning.own.records import own_dataset
+from parties.learning.own.records import no_records, own_dataset
 from parties.learning.parts import AskedData, Dataset, Holding, OwnersDataset, SplitData
 from parties.learning.records import DataError, Records
 
@@ -124,6 +124,7 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
     config = for_members(config, federation)
     if role == ASKS:
         config = with_own_queries(config, [_owners(federation).index(name)])
+    refuse_missing_records(config, of_federation(federation))
     dataset, data = _own_data(config, federation, name)
     config = with_release(config, dataset)
     parameters = public_parameters(config, dataset)
@@ -145,6 +146,7 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
         processes.refuse_outputs()
         write_asked(data.asked[owner], config, owner, run.folders.party(name))
         notes += _not_asked(config, dataset, len(data.asked[owner].records))
+        notes += unneeded_records(config, of_federation(federation), [name])
         given = processes.given_answers(name)
         if run.fresh and given is None:
             raise ConfigError(
@@ -264,5 +266,4 @@ def _no_records(choices: DataChoices) -> Records:
         )
     if choices.loader and choices.loader_digest is None:
         raise ConfigError(_without_digest(choices))
-    labels = np.zeros((0, choices.outputs) if choices.labels else 0, np.int64)
-    return Records(np.zeros((0, *shape), np.float32), labels)
+    return no_records(choices, shape)

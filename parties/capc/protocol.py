@@ -13,8 +13,10 @@ from parties.capc.casting import (
     RoleAssignment,
     load_data,
     public_parameters,
+    refuse_missing_records,
     refuse_unknown_models,
     split_data,
+    unneeded_records,
     with_own_queries,
     with_queries,
 )
@@ -84,10 +86,11 @@ class Capc:
         if run.federation is not None:
             config = member.for_members(config, run.federation)
         config = with_own_queries(config, config.qp_id)
+        roles = RoleAssignment.of(config, run.federation)
+        refuse_missing_records(config, roles)
         dataset = load_data(config)
         config = with_release(config, dataset)
         parameters = public_parameters(config, dataset)
-        roles = RoleAssignment.of(config, run.federation)
         owners = config.n_parties + 1 if roles.owners is None else roles.owners
         refuse_unknown_models(config, dataset, owners)
         data = split_data(config, dataset, roles.owners)
@@ -100,6 +103,7 @@ class Capc:
             data.owned[owner].write(run.folders.party(name) / "records.npz")
         for name, owner in roles.clients.items():
             member.write_asked(data.asked[owner], config, owner, run.folders.party(name))
+        unneeded = () if run.federation is None else unneeded_records(config, roles, [*roles.clients])
         first, *others = roles.clients
         return Plan(
             (*processes.clients(), *processes.servers(), processes.guardian()),
@@ -109,7 +113,7 @@ class Capc:
             steps=STEPS,
             tolerates=processes.tolerates(),
             grace_s=30.0,  # for as many processes as there are answering parties, on few processors
-            notes=(*dataset.notes, *processes.notes()),
+            notes=(*dataset.notes, *processes.notes(), *unneeded),
             memory_bytes=TRAININGS_BYTES,
         )
 

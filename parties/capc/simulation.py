@@ -29,6 +29,7 @@ from parties.capc.casting import (
     RoleAssignment,
     load_data,
     public_parameters,
+    refuse_missing_records,
     split_data,
     training_settings,
     with_own_queries,
@@ -96,9 +97,11 @@ def simulate(
     """
     if config.strategy == "given":
         raise ConfigError("strategy: expected a campaign, found given.")
+    roles = RoleAssignment.of(config)
+    refuse_missing_records(config, roles)
     dataset = load_data(config) if dataset is None else dataset
     config = with_release(config, dataset)
-    roles, data = RoleAssignment.of(config), split_data(config, dataset)
+    data = split_data(config, dataset)
     config = with_queries(config, data)
     answering = {
         owner: trainer(training_settings(config, dataset, index, owner), data.owned[owner])

@@ -101,6 +101,7 @@ class Desk:
             channel.interrupt()
         for thread in threads:
             thread.join(_GRACE_S)
+        self._connections.leave_open_for([self._door, *threads])  # one may still make an answer
 
     def _let_in(self) -> None:
         while not self._closed.is_set():

@@ -128,6 +128,7 @@ class Line:
             channel.interrupt()
         self._questions.put(None)
         self._thread.join(_GRACE_S)
+        self._connections.leave_open_for([self._thread])
 
     def _work(self) -> None:
         while (question := self._questions.get()) is not None:

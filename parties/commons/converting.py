@@ -23,7 +23,7 @@ from parties.commons.questions import Count, Histogram, Numbers, Question, Regre
 from parties.frame.errors import ConfigError
 from parties.learning.own import cells
 from parties.learning.own.choices import ClassValue
-from parties.learning.own.tables import Table, read_table, spread_in_words
+from parties.learning.own.tables import Table, read_table
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.bool_]
@@ -54,7 +54,7 @@ def read_own(path: Path, questions: Sequence[Question], delimiter: str) -> tuple
     """
     table = read_table(path, [name for one in questions for name in one.columns], delimiter)
     kept: Rows = np.ones(table.rows, bool)
-    notes = dict.fromkeys([spread_in_words(table)] if table.spread else [])
+    notes = dict.fromkeys(table.notes)
     columns = dict[str, list[_Column]]()
     for one in questions:
         columns[one.function] = found = [read(table) for read in _readers(one)]

@@ -234,7 +234,8 @@ class LogReader:
                 asked = time.monotonic()
                 reason = self._answer_of(sequencer.ask("why", next(iter(missing.values()))[0]), what)
                 if reason:
-                    raise ProtocolError(f"{what}: {reason.decode('utf-8', 'replace')}", peer=sequencer.peer.name)
+                    why = reason.decode("utf-8", "replace")
+                    raise ProtocolError(f"it does not log {what}: {why}", peer=sequencer.peer.name)
                 if asked - handed > _HAND_IN_AGAIN_S:
                     handed = self._hand_in([given for _, given in missing.values()], what)
             return None if missing else True

@@ -56,10 +56,11 @@ def _read(
     """Return an owner's records, or their features of an extractor, and what is said of it."""
     file = options.extractor
     table = read_records(path, options.label, options.delimiter, images=file is not None)
+    told = [("note", note) for note in table.notes]
     if file is None:
-        return table, []
+        return table, told
     made = features_of(table, file)
-    return made.table, [("features", made.line)]
+    return made.table, [*told, ("features", made.line)]
 
 
 def encrypt_dataset(_: object, __: Path, options: EncryptDatasetOptions) -> Summary:
@@ -191,6 +192,7 @@ def _train_private_model(options: TrainOptions, model: Path) -> Summary:
     numbers = len(table.features) * (made.header.features - 1)
     return Summary(
         (
+            *(("note", note) for note in table.notes),
             ("model signed by", made.header.fingerprint),
             ("trained", f"{options.iterations} steps of the squared loss at rate {made.rate:.3g}, {made.cut} of up to "
              f"{numbers} numbers cut"),
@@ -249,6 +251,7 @@ def decrypt_model(_: object, __: Path, options: DecryptModelOptions) -> Summary:
                 ("verified", f"all decrypted weights are within the bound of {made.bound:.2g} of the twin's"),
                 ("released", "the twin's weights"),
             ]
+        lines += [("note", note) for table in (records, test) if table is not None for note in table.notes]
         lines += _accuracies(made.model, records, test)
         lines.append(("time", f"{made.seconds:.1f} s"))
     if made.verified:

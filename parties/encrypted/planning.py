@@ -21,8 +21,11 @@ from parties.frame.errors import ConfigError
 MOST_ITERATIONS = 100
 
 
-def prepare(config: SecureTrainConfig, folder: Path) -> dict[str, Any]:
-    """Write the records, those that are held out and the preparation into the folder, and return the job's settings."""
+def prepare(config: SecureTrainConfig, folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Write the records, those that are held out and the preparation into the folder.
+
+    Return the job's settings, and notes on the records.
+    """
     if config.steps > MOST_ITERATIONS:
         raise ConfigError(f"iterations: expected at most {MOST_ITERATIONS} on encrypted records, found {config.steps}.")
     if config.start_model is not None:
@@ -57,7 +60,7 @@ def prepare(config: SecureTrainConfig, folder: Path) -> dict[str, Any]:
         "degree": choices.degree,
         "stretch": choices.stretch,
     }
-    return settings | _release(config, job)
+    return settings | _release(config, job), table.notes
 
 
 def _release(config: SecureTrainConfig, job: Job) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class SecureTrain:
                 return pooling.plan(config, config.pool, run)
             if config.encrypted == "model":
                 return planning.plan(config, run)
-            job = prepare(config, run.folders.party(OWNER))
+            job, notes = prepare(config, run.folders.party(OWNER))
         except MpcError as error:
             raise ConfigError(f"securetrain: {error}.") from error
         address = Address(host=run.host, port=run.start_port)
@@ -114,6 +114,7 @@ class SecureTrain:
             notes=(
                 f"{TRAINER} sees that there are at most {job['records']} records of {job['features']} numbers, both "
                 "padded to powers of two, and no record or label",
+                *notes,
             ),
         )
 

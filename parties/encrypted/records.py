@@ -28,12 +28,14 @@ class LabelledTable:
 
     Attributes:
         extractor: the digest of the extractor that has made the features, in hex, or nothing for records as they are.
+        notes: what may be a mistake in the file that they come from, in sentences for their owner.
     """
 
     features: Floats
     places: NDArray[np.int64]
     classes: tuple[str, ...]
     extractor: str = ""
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"LabelledTable(features={self.features.shape})"
@@ -83,6 +85,7 @@ def read_records(path: Path, label: str = "label", delimiter: str = ",", images:
     if path.name.lower().endswith(".npz") and {"X", "y"} <= {*array_names(path)}:
         arrays = read_arrays(path, ("X", "y"))
         features, labels = _numbers(path, arrays["X"], images), arrays["y"]
+        notes: tuple[str, ...] = ()
     else:
         table = read_table(path, None, delimiter)
         labels = table.column(label, "the classes")
@@ -95,10 +98,11 @@ def read_records(path: Path, label: str = "label", delimiter: str = ",", images:
             plain = cells.plain_numbers(column) if table.is_text else None
             columns.append(cells.numbers(table, name, column) if plain is None else plain)
         features = np.stack(columns, axis=1)
+        notes = tuple(f"{path.name}: {note}" for note in table.notes)
     if labels.shape != features.shape[:1]:
         raise DataError(f"{path}: expected a class for each of {len(features)} records, found shape {labels.shape}")
     places, classes = _classes(path, labels)
-    return LabelledTable(features, places, classes)
+    return LabelledTable(features, places, classes, notes=notes)
 
 
 def _numbers(path: Path, found: NDArray[Any], images: bool) -> Floats:

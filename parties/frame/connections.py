@@ -167,6 +167,10 @@ class Connections:
             over.set()
             looking.join()
 
+    def leave_open_for(self, threads: Iterable[threading.Thread]) -> None:
+        """Close nothing at the end if one of these threads lives then, because it may still use a connection."""
+        self._workers = [worker for worker in self._workers if worker.is_alive()] + list(threads)
+
     def hang_up(self, channels: Iterable[TlsChannel] | None = None) -> None:
         """Close these channels, or all. No thread may use them. It may be called again after a signal."""
         for channel in [one for one in self._open if isinstance(one, TlsChannel)] if channels is None else channels:

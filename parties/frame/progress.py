@@ -23,7 +23,7 @@ from typing import Any, TextIO
 from loguru import logger
 
 from mpc.channels.frames import Channel
-from mpc.errors import DeadlineError, MpcError
+from mpc.errors import CheatingError, DeadlineError, MpcError, PeerError
 from parties.frame.charts import Figure
 from parties.frame.errors import AbsentError, PartyError
 from parties.frame.lifetime import Ended
@@ -175,11 +175,15 @@ class Progress:
         self._log.info("finished")
 
     def failed(self, error: BaseException) -> None:
-        """Report the error that ends the party, as one sentence with its step. Details of a bug go to the log alone."""
+        """Report the error that ends the party, as one sentence with its step. Details of a bug go to the log alone.
+
+        The peer of the step is named only where the error is about a peer, and where it is known which one.
+        """
         step, peer = self._failed_at or ("", "")
-        step, peer = getattr(error, "step", "") or step, getattr(error, "peer", "") or peer
-        if isinstance(error, (Ended, AbsentError)):
+        about_a_peer = isinstance(error, (PeerError, ConnectionError))
+        if not about_a_peer or isinstance(error, (AbsentError, CheatingError)):
             peer = ""  # whatever it was doing with a peer, that peer is not to blame
+        step, peer = getattr(error, "step", "") or step, getattr(error, "peer", "") or peer
         if isinstance(error, EXPECTED):
             sentence = str(error)
         else:

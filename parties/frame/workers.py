@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "await_ends"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def await_ends(threads: Iterable[threading.Thread], within_s: float) -> bool:
+    """Wait until these threads have ended, those of them that were started, and return whether they have in time."""
+    started, expires = [thread for thread in threads if thread.ident is not None], time.monotonic() + within_s
+    for thread in started:
+        thread.join(max(0.0, expires - time.monotonic()))
+    return not any(thread.is_alive() for thread in started)
 
 
 class Workers(Generic[Item, Result]):

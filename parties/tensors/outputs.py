@@ -33,17 +33,18 @@ def check_public_numbers(network: Network, computing: Sequence[str], digest: str
     Shares of different computations mean nothing when they are added up.
 
     Raises:
-        ProtocolError: another digest at a peer.
+        ProtocolError: another digest at a peer. It names nobody, because the wrong one may be this party's own.
     """
     if network.me not in computing:
         return
     own = bytes.fromhex(digest)
     others = [name for name in computing if name != network.me]
-    for name, theirs in network.swap(CHECK, dict.fromkeys(others, (own,)), dict.fromkeys(others, len(own))).items():
-        if bytes(theirs) != own:
-            raise ProtocolError(
-                "expected the same operations on the same public numbers as here, found others", peer=name
-            )
+    found = network.swap(CHECK, dict.fromkeys(others, (own,)), dict.fromkeys(others, len(own)))
+    if different := [name for name, theirs in found.items() if bytes(theirs) != own]:
+        raise ProtocolError(
+            f"expected the same operations on the same public numbers as here, found others at {', '.join(different)}; "
+            "this party cannot tell whose are wrong"
+        )
 
 
 def cost_of_check(forecast: Forecast, computing: Sequence[str]) -> Forecast:

@@ -88,6 +88,7 @@ def plan(config: SecureTrainConfig, run: Run) -> Plan:
         notes=(
             f"{OWNER} sees how features are prepared, that there are {job.targets} target(s) of less than "
             f"{job.features} weights, and no weight",
+            *table.notes,
         ),
     )
 

@@ -138,6 +138,7 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
             f"{training.leak}, and {TRAINER} and {pool.owners[0]}, who opens it, must not collude",
             *training.notes,
             *([] if made is None else [f"each owner makes {made.line}, at home"]),
+            *dict.fromkeys(note for one in (table, *dealt) for note in one.notes),
         ),
     )
 

@@ -167,18 +167,23 @@ class PartyFiles(_Strict):
     """The files of one data owner.
 
     Attributes:
-        records: what its model is trained on, with labels.
+        records: what its model is trained on, with labels. Whoever only asks, about given records, needs none.
         unlabelled: what it asks about. A label there is the truth, which only the report shows.
         held_out: what its models are measured on, with labels.
         model: the party's own model, or the architecture that it trains. Without one `models` say it.
         name: of its account. Without one the account follows the owner's number.
     """
 
-    records: Source
+    records: Source | None = None
     unlabelled: Source | None = None
     held_out: Source | None = None
     model: str | ModelFile | None = None
     name: str | None = None
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """Every source that the owner has."""
+        return tuple(source for source in (self.records, self.unlabelled, self.held_out) if source is not None)
 
     @field_validator("name")
     @classmethod
@@ -363,10 +368,8 @@ class DataChoices(_Strict):
     @property
     def sources(self) -> tuple[Path, ...]:
         """Every source that there is."""
-        found = [self.records, self.held_out, self.unlabelled]
-        for files in self.parties:
-            found += [files.records, files.held_out, files.unlabelled]
-        return tuple(source for source in found if source is not None)
+        own = [source for source in (self.records, self.held_out, self.unlabelled) if source is not None]
+        return (*own, *(source for files in self.parties for source in files.sources))
 
     @property
     def outputs(self) -> int:

@@ -37,6 +37,7 @@ def described(path: Path, delimiter: str = ",", label: str | None = None) -> lis
     kinds = {name: _Column(table, name) for name in table.columns}
     lines = [f"# {path.name}: {table.rows} rows, {len(kinds)} columns"]
     lines += [f"#   {name}: {column.words}" for name, column in kinds.items()]
+    lines += [f"# {note}" for note in table.notes]
     return lines + list(_block(path, delimiter, label, kinds))
 
 

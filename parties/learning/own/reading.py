@@ -19,7 +19,7 @@ from parties.learning.own import cells, pictures
 from parties.learning.own.cells import Counts, Numbers
 from parties.learning.own.choices import DataChoices, Scale
 from parties.learning.own.loader import loader
-from parties.learning.own.tables import LARGEST, Table, read_table, spread_in_words
+from parties.learning.own.tables import LARGEST, Table, read_table
 from parties.learning.records import AskedRecords, DataError, Images, Records
 
 _PIXELS = "pixels"
@@ -91,8 +91,7 @@ class Reader:
         planes = [self._inputs(table, column, counts) for column in choices.features]
         if table.others:
             self.left_out[path] = len(table.others)
-        if table.spread:
-            self.notes.append(f"{self.named(path)}: {spread_in_words(table)}")
+        self.notes += [f"{self.named(path)}: {note}" for note in table.notes]
         self._tell(path, counts)
         return np.concatenate(planes, axis=1)[:, None, None], self._labels(table)
 

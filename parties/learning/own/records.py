@@ -22,7 +22,16 @@ _PRIVATE = (
 
 
 def own_dataset(choices: DataChoices) -> Dataset:
-    """Read all sources of a configuration. Raises `DataError` for the first that cannot be used."""
+    """Read all sources of a configuration. Raises `DataError` for the first that cannot be used.
+
+    Who has no `records` gets none of the shape of what it asks about.
+    """
+    for owner, files in enumerate(choices.parties):
+        if not files.sources:
+            raise DataError(
+                f"data: expected `records` of {files.name or f'data owner {owner}'}, or `unlabelled` where it only "
+                "asks, found neither"
+            )
     reader = Reader(choices)
     if choices.records is not None:
         pool = reader.records(choices.records)
@@ -30,7 +39,7 @@ def own_dataset(choices: DataChoices) -> Dataset:
         unlabelled = None if choices.unlabelled is None else reader.asked(choices.unlabelled)
         sources = [_Owner(reader.named(choices.records), pool, unlabelled, test)]
     else:
-        sources = [_of_party(reader, files) for files in choices.parties]
+        sources = [_of_party(reader, files, choices) for files in choices.parties]
     _check_shapes(sources)
     notes = (*reader.notes, *_left_out(reader), *_private(choices), *_overlaps(sources), *_classes(choices, sources))
     described = _Described(choices, {**choices.agreed(), **_of_loader(choices)}, notes)
@@ -86,13 +95,21 @@ class _Owner:
         ]
 
 
-def _of_party(reader: Reader, files: PartyFiles) -> _Owner:
-    return _Owner(
-        files.name or reader.named(files.records),
-        reader.records(files.records),
-        None if files.unlabelled is None else reader.asked(files.unlabelled),
-        None if files.held_out is None else reader.records(files.held_out),
-    )
+def _of_party(reader: Reader, files: PartyFiles, choices: DataChoices) -> _Owner:
+    records = None if files.records is None else reader.records(files.records)
+    unlabelled = None if files.unlabelled is None else reader.asked(files.unlabelled)
+    held_out = None if files.held_out is None else reader.records(files.held_out)
+    if records is None:
+        asked = held_out if unlabelled is None else unlabelled
+        assert asked is not None  # noqa: S101  (`own_dataset`)
+        records = no_records(choices, asked.images.shape[1:])
+    return _Owner(files.name or reader.named(files.sources[0]), records, unlabelled, held_out)
+
+
+def no_records(choices: DataChoices, shape: tuple[int, ...]) -> Records:
+    """Return no records, in a record's shape ``(channels, height, width)``."""
+    labels = np.zeros((0, choices.outputs) if choices.labels else 0, np.int64)
+    return Records(np.zeros((0, *shape), np.float32), labels)
 
 
 def _check_shapes(owners: list[_Owner]) -> None:
@@ -132,7 +149,9 @@ def _overlaps(owners: list[_Owner]) -> Iterable[str]:
 
 def _classes(choices: DataChoices, owners: list[_Owner]) -> Iterable[str]:
     """Note classes, or labels, that an owner or everybody has no record of."""
-    names = choices.labels or tuple(map(str, choices.classes))
+    names, owners = choices.labels or tuple(map(str, choices.classes)), [one for one in owners if len(one.records)]
+    if not owners:
+        return
     counts = np.array([kind_of(one.records.labels).counts(one.records.labels, len(names)) for one in owners])
     word = "label" if choices.labels else "class"
     for name, total in zip(names, counts.sum(axis=0), strict=True):

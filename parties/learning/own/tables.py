@@ -2,8 +2,8 @@
 
 - CSV, in UTF-8 with or without a byte order mark, plain or gzipped. Every cell is text. A row of another length, a
   quote that is not closed or has text behind it, two columns of the same name and a file without a header are refused.
-  pyarrow reads it. Where there are quotes, another reader counts the rows. An empty line is no row, unless there is one
-  column. Then it is a cell without a value.
+  pyarrow reads it. Where there are quotes, another reader counts the rows. An empty line is no row, and those between
+  rows are counted, unless there is one column. Then it is a cell without a value.
 - Parquet. Cells keep their types.
 - NPZ, with an array ``(n,)`` for each column. Nothing is unpickled.
 
@@ -20,7 +20,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parties.learning.own.extras import library
-from parties.learning.own.quoting import MARK, rows_below
+from parties.learning.own.quoting import MARK, Lines, lines_of
 from parties.learning.records import DataError
 
 LARGEST = 1 << 30
@@ -47,8 +47,8 @@ _RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 class Table:
     """Columns of a file. Each is an array ``(rows,)`` of one of numpy's types, or of objects: text, None and others.
 
-    `is_text` says that every cell is text, as in a CSV file, where an empty one stands for no value. `spread` is how
-    many rows of a CSV file go over several lines, which may be a stray quote's doing.
+    `is_text` says that every cell is text, as in a CSV file, where an empty one stands for no value. `lines` says what
+    else the lines of a CSV file are.
     """
 
     path: Path
@@ -56,10 +56,26 @@ class Table:
     columns: Mapping[str, NDArray[Any]]
     others: tuple[str, ...]
     is_text: bool
-    spread: int = 0
+    lines: Lines = field(default_factory=Lines)
 
     def __repr__(self) -> str:
         return f"Table({self.path.name}, rows={self.rows}, columns={len(self.columns)})"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What may be a mistake in the file, in sentences for its owner, with counts and no value."""
+        lines, found = self.lines, []
+        if lines.spread:
+            found.append(
+                f"{lines.spread} of {self.rows} rows go over several lines, as quotes say: a stray quote would hide "
+                "rows so"
+            )
+        if lines.empty:
+            found.append(
+                f"{lines.empty} empty line{'s' * (lines.empty > 1)} between rows, the first in line "
+                f"{lines.first_empty}, {'are' if lines.empty > 1 else 'is'} skipped: is a row missing there?"
+            )
+        return tuple(found)
 
     def column(self, name: str, purpose: str, lists_others: bool = True) -> NDArray[Any]:
         """Return a column. Raises `DataError` where there is none of this name.
@@ -78,11 +94,6 @@ class Table:
         raise DataError(
             f"{self.path}: expected a column {name!r} for {purpose}, found none among {len(there)} columns: {hint}"
         )
-
-
-def spread_in_words(table: Table) -> str:
-    """Return how many rows go over several lines, for the table's owner."""
-    return f"{table.spread} of {table.rows} rows go over several lines, as quotes say: a stray quote would hide rows so"
 
 
 class _Columns(Mapping[str, NDArray[Any]]):
@@ -176,7 +187,7 @@ def _read_csv(path: Path, wanted: Iterable[str] | None, delimiter: str) -> Table
     names = _header(path, content, delimiter)
     _check_delimiter(path, names, wanted, delimiter)
     is_single = len(names) == 1
-    told = rows_below(path, content, delimiter, blank_lines=is_single)
+    lines = lines_of(path, content, delimiter, blank_lines=is_single)
     if is_single:
         content = content.removeprefix(MARK).lstrip(b"\r\n")  # empty lines above the header are no header
     chosen = _chosen(path, names, wanted)
@@ -196,12 +207,12 @@ def _read_csv(path: Path, wanted: Iterable[str] | None, delimiter: str) -> Table
         )
     except arrow.ArrowException as error:
         raise DataError(f"{path}{_csv_mistake(str(error))}") from None  # the message holds a row
-    rows, spread = told or (table.num_rows, 0)
+    rows = table.num_rows if lines.rows is None else lines.rows
     if rows != table.num_rows:
         raise DataError(f"{path}: expected rows that two readers tell apart alike, found {rows} and {table.num_rows}")
     if table.nbytes > LARGEST:
         raise _too_large(path, table.nbytes)
-    return replace(_table(path, _Columns(table, chosen), rows, names, is_text=True), spread=spread)
+    return replace(_table(path, _Columns(table, chosen), rows, names, is_text=True), lines=lines)
 
 
 def _content(path: Path) -> bytes:

@@ -147,8 +147,8 @@ class Client:
         while awaited:
             first = wait_for_any(awaited, expires - time.monotonic())
             if first is None:
-                late = f"no answer within {self.settings.answer_s:g} s"
-                raise DeadlineError(late, peer=awaited[0].peer, step="ask")
+                names = ", ".join(channel.peer for channel in awaited)  # of whom some may wait for others
+                raise DeadlineError(f"no answer of {names} within {self.settings.answer_s:g} s", step="ask")
             awaited.remove(first)
             outcome = first.recv_message("outcome", Outcome)
             if outcome.kind == "again":

@@ -24,10 +24,11 @@ from mpc.errors import DeadlineError, MpcError, ProtocolError, TransportError
 from mpc.tensors.delivery import Piece, read_piece
 from mpc.tensors.network import wire_size
 from parties.frame.connections import Connections
-from parties.frame.errors import PartyError
+from parties.frame.errors import AbsentError, PartyError
 from parties.frame.lifetime import serving
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
+from parties.frame.workers import await_ends
 from parties.tensors.serving.desk import Ending, Request
 from parties.tensors.serving.meeting import Mailbox, Meeter
 from parties.tensors.serving.messages import Ask, Commit, Held, Kept, Offer, Outcome, Purpose
@@ -116,8 +117,7 @@ class Service:
                 sitting.serve()
             except TransportError as error:
                 self.progress.begin_again(f"{error}; all meet again within {settings.return_s:g} s")
-            finally:
-                self._close(sitting)
+            self._close(sitting)  # `stop` does so after all else, in its own time
             expires = time.monotonic() + settings.return_s
 
     def _others(self) -> list[str]:
@@ -130,7 +130,8 @@ class Service:
                 with self.progress.step("0", "wait for the model", awaits=[self.settings.owner]):
                     while self._share is None:
                         if time.monotonic() >= expires:
-                            raise DeadlineError("no model came in time", peer=self.settings.owner, step="0")
+                            owner = self.settings.owner  # which waits for all other hosts before it gives its model
+                            raise AbsentError(f"no model of {owner} came in time", awaits=(owner,), step="0")
                         self._changed.wait(_LOOK_S)
             return self._share
 
@@ -143,21 +144,27 @@ class Service:
     def _close(self, sitting: Sitting) -> None:
         with self._changed:
             self._sitting = None
-        sitting.end()
+        ended = sitting.end()
         self.trust = sitting.trust or self.trust
-        sitting.meeting.close(self.connections)
+        if ended:
+            sitting.meeting.close(self.connections)
+        else:
+            self.connections.leave_open_for(sitting.threads)
         self._mailbox.clear()
         self._to_close = None
 
     def stop(self) -> None:
-        """End all threads and conversations. A signal may have interrupted the end of a session."""
-        self._over.set()
+        """End the session that is open, and all threads and conversations. It belongs behind :func:`serving`.
+
+        A lane may still compute, and a party that was told to end would have no time for that within.
+        """
         if self._to_close is not None:
             self._close(self._to_close)
+        self._over.set()
         for channel in list(self._talking):
             channel.interrupt()
-        for thread in self._threads:
-            thread.join(_LOOK_S + 2.0)
+        if not await_ends(self._threads, _LOOK_S + 2.0):
+            self.connections.leave_open_for(self._threads)
 
     # -- a thread for each that comes ---------------------------------------------------------------------------------
 

@@ -18,17 +18,18 @@ from mpc.channels.ahead import AheadChannel
 from mpc.channels.attempts import Attempt
 from mpc.channels.frames import Channel
 from mpc.channels.tls import TlsChannel
-from mpc.errors import DeadlineError, TransportError
+from mpc.errors import TransportError
 from mpc.tensors.network import Network
 from parties.frame.connections import Connections
+from parties.frame.errors import AbsentError
 from parties.frame.settings import Peer
 from parties.tensors.serving.messages import Begin, Purpose, Ready
 from parties.tensors.serving.settings import COMPUTING, ServingSettings
 
 _LOOK_S = 0.2  # between two looks whether a party that has come is still there
 _TWO_MODELS = (
-    "it holds a share of another model than the leader; end the service at all hosts, remove the file of the share at "
-    "each, and give the model again"
+    "holds a share of another model than the leader, and which is right is not known; end the service at all "
+    "hosts, remove the file of the share at each, and give the model again"
 )
 AHEAD_BYTES = 1 << 30  # that one lane's correlations may take in memory
 
@@ -58,7 +59,7 @@ class Mailbox:
         """Return the connections of these places, once all are there.
 
         Raises:
-            DeadlineError: not all were there before the monotonic instant.
+            AbsentError: not all were there before the monotonic instant. They may wait for one that is lost.
             TransportError: the peer of a connection in `beside` has left meanwhile.
         """
         watched = list(beside)
@@ -74,7 +75,9 @@ class Mailbox:
             if gone := next((channel for channel in watched if channel.left), None):
                 raise TransportError("the peer closed the connection", peer=gone.peer, step="meet")
             if time.monotonic() >= expires:
-                raise DeadlineError(f"no connection from {', '.join(missing)} in time", peer=missing[0], step="meet")
+                raise AbsentError(
+                    f"no connection from {', '.join(missing)} in time", awaits=tuple(missing), step="meet"
+                )
 
     def clear(self) -> None:
         """Hang up on all that came for a session that is over."""
@@ -162,7 +165,7 @@ class Meeter:
             for channel in meeting.notices:
                 found = channel.recv_message("ready", Ready).model
                 if found != model:
-                    raise TransportError(_TWO_MODELS, peer=channel.peer, step="meet")
+                    raise TransportError(f"{channel.peer} {_TWO_MODELS}", step="meet")
             meeting.session = secrets.token_hex(16)
             for channel in (*meeting.orders, *meeting.credits):
                 channel.send_message("begin", Begin(meeting.session))

@@ -58,6 +58,7 @@ def member(config: TensorsConfig, serving: ServingConfig, federation: Federation
         reporter=name,
         deadline_s=math.inf if endless else config.run_deadline_s,
         steps=STEPS,
+        grace_s=config.message_deadline_s + 10.0,  # a lane may still compute for as long as that
         notes=NOTES,
     )
 

@@ -51,7 +51,7 @@ def plan(config: TensorsConfig, serving: ServingConfig, run: Run) -> Plan:
         more_reporters=(*others, serving.owner, *config.computing, *([config.dealing] if config.dealing else [])),
         deadline_s=config.run_deadline_s,
         steps=STEPS,
-        grace_s=60.0,
+        grace_s=config.message_deadline_s + 60.0,  # more than the keepers have
         notes=NOTES,
     )
 

@@ -19,6 +19,7 @@ from parties.frame.connections import Connections
 from parties.frame.lifetime import serving
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
+from parties.frame.workers import await_ends
 from parties.tensors.serving.lane import Lane
 from parties.tensors.serving.meeting import Meeter, Meeting
 from parties.tensors.serving.messages import Deal
@@ -28,7 +29,6 @@ from parties.tensors.serving.settings import ServingSettings
 from parties.tensors.serving.tally import Tally
 
 _PAUSE_S = 0.5
-_END_S = 10.0  # for a thread to notice that its connections are gone
 
 
 class Provider:
@@ -112,14 +112,15 @@ class Provider:
         meeting.fail(TransportError("the session is over"))
         for each in self._batches:
             each.put(0)
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(_END_S)
+        ended = await_ends(self._threads, self.settings.message_deadline_s)
         self._to_close = None
         sent, received = meeting.traffic()
         self.tally.sent += sent
         self.tally.received += received
-        meeting.close(self.connections)
+        if ended:
+            meeting.close(self.connections)
+        else:  # a thread still computes
+            self.connections.leave_open_for(self._threads)
 
     def _deal(self, meeting: Meeting, number: int, batches: queue.SimpleQueue[int]) -> None:
         settings = self.settings

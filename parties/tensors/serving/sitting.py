@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 from mpc.channels.tls import TlsChannel
 from mpc.errors import CheatingError, ProtocolError, TransportError
+from parties.frame.workers import await_ends
 from parties.tensors.serving.desk import Desk, Ending, Request
 from parties.tensors.serving.lane import Lane
 from parties.tensors.serving.line import Line
@@ -32,7 +33,6 @@ from parties.tensors.serving.tally import Tally
 from parties.tensors.serving.tickets import USED, Tickets
 
 CHEATED = "a party of the service has cheated, so that the service has ended"
-_END_S = 10.0  # for a thread to notice that its connections are gone
 
 
 class Sitting:
@@ -40,6 +40,7 @@ class Sitting:
 
     Attributes:
         meeting: its connections.
+        threads: that use them.
         trust: who must be trusted for what, once a lane has been opened.
     """
 
@@ -66,12 +67,12 @@ class Sitting:
         self._batches: list[queue.SimpleQueue[list[Request] | None]] = [queue.SimpleQueue() for _ in settings.lanes]
         self._left_in_pool = Counter[int]()
         self._counted = False
-        self._threads = [
+        self.threads = [
             threading.Thread(target=self._guarded, args=(self._work, lane), name=f"lane {lane}", daemon=True)
             for lane in range(len(settings.lanes))
         ]
         talk: Callable[[TlsChannel], None] = self._hear_notices if self._leads else self._tell_notices
-        self._threads += [
+        self.threads += [
             threading.Thread(target=self._guarded, args=(talk, channel), name="notices", daemon=True)
             for channel in meeting.notices
         ]
@@ -107,7 +108,7 @@ class Sitting:
 
     def serve(self) -> None:
         """Serve until a party is lost. Raises the error that ended the session."""
-        for thread in self._threads:
+        for thread in self.threads:
             thread.start()
         try:
             self._lead() if self._leads else self._follow()
@@ -219,18 +220,17 @@ class Sitting:
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    def end(self) -> None:
-        """End the session's threads and its requests. Its connections are to be closed after that.
+    def end(self) -> bool:
+        """End the session's threads and its requests, and return whether its connections may be closed now.
 
-        It may be called again where a signal has interrupted it.
+        They may not where a thread still computes after the message deadline, and would use them. It may be called
+        again where a signal has interrupted it.
         """
         failure = self.meeting.failure
         self.meeting.fail(failure or TransportError("the session is over"))
         for batches in self._batches:
             batches.put(None)
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(_END_S)
+        ended = await_ends(self.threads, self._settings.message_deadline_s)
         if isinstance(failure, CheatingError):
             self._desk.close(Ending(Outcome("refused", CHEATED)))
         why = f"a session ended ({failure.args[0] if isinstance(failure, TransportError) else 'a party failed'})"
@@ -238,9 +238,10 @@ class Sitting:
         sent, received = self.meeting.traffic()
         with self._tally.lock:
             if self._counted:
-                return
+                return ended
             self._counted = True
             self._tally.sent += sent
             self._tally.received += received
             waiting = sum(channel.most_waiting for channel in self.meeting.ahead)
             self._tally.pool_bytes = max(self._tally.pool_bytes, waiting)
+        return ended

@@ -26,6 +26,7 @@ AHEAD = 4
 USED = "tickets.jsonl"
 """The file with what was used, beside the share."""
 _NUMBER = 8  # bytes
+_ANEW = "to go on, stop all hosts, remove their shares and give the model again"
 
 
 class Tickets:
@@ -47,7 +48,8 @@ class Tickets:
         """Return the next ticket of a lane, which all computing parties take.
 
         Raises:
-            ProtocolError: there is none any more, or another party is too far ahead. Nothing is noted then.
+            ProtocolError: there is none any more, or another party is too far ahead. Nothing is noted then. A party is
+                named only where it states more than there are, because this one's own file may have lost count.
         """
         key = f"{self._model}/{lane}"
         with self._lock, self._journal.locked() as journal:
@@ -57,17 +59,23 @@ class Tickets:
         found = network.swap("model/ticket", dict.fromkeys(others, (body,)), dict.fromkeys(others, _NUMBER))
         stated = {name: int.from_bytes(bytes(theirs), "big") for name, theirs in found.items()}
         for name, theirs in stated.items():
-            if theirs > own + AHEAD:
-                raise ProtocolError(
-                    f"expected one of the tickets up to {own + AHEAD} for a session of lane {lane}, found {theirs}; "
-                    "this party has used fewer, and its file may have lost some",
-                    peer=name, step="model/ticket",
-                )  # fmt: skip
+            if theirs > TICKETS:
+                raise ProtocolError.mismatch(
+                    f"tickets of lane {lane} that are used, at most", TICKETS, theirs, peer=name, step="model/ticket"
+                )
+        ahead = {name: theirs for name, theirs in stated.items() if theirs > own + AHEAD}
+        if ahead:
+            raise ProtocolError(
+                f"expected one of the tickets up to {own + AHEAD} for a session of lane {lane}, found "
+                f"{' and '.join(f'{theirs} of {name}' for name, theirs in ahead.items())}; this party cannot tell "
+                f"whether that is too many or its own file lacks some that were used; {_ANEW}",
+                step="model/ticket",
+            )
         number = max(own, *stated.values())
         if number >= TICKETS:
             raise ProtocolError(
                 f"expected one of {TICKETS} tickets of the model's owner for sessions of lane {lane}, found that all "
-                "are used; stop all hosts, remove their shares and give the model again"
+                f"are used; {_ANEW}"
             )
         with self._lock, self._journal.locked() as journal:
             if journal.state[key] > number:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from orchestrator.federation.records import ServiceFolder
 from orchestrator.federation.service import Service, _Session
 from parties.frame.plan import Plan, Process
 from parties.frame.settings import Address, PartySettings
+from parties.frame.turnstile import Lock
 
 
 class Signs:
@@ -84,3 +87,26 @@ def test_a_session_that_lasts_makes_good_for_the_starts_before_it_once(service: 
     finally:
         running.process.kill()
         running.process.communicate()
+
+
+@pytest.mark.parametrize(("grace_s", "is_killed"), [(10.0, True), (100.0, False)])
+def test_a_process_has_as_long_to_end_as_its_plan_says(service: Service, grace_s: float, is_killed: bool) -> None:
+    service.plan = replace(service.plan, grace_s=grace_s)
+    ending = session(service, 1, "host", 60.0)
+    ending.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    ending.told_to_end = time.monotonic() - 50
+    lock = Lock(service.folder.lock)
+    assert lock.try_to_take()
+    try:
+        service._follow(ending)
+        if is_killed:
+            assert ending.process.wait(60) == -signal.SIGKILL
+        assert (ending.process.poll() is None) is not is_killed
+        service._publish()
+        running = service.folder.running()
+        assert running is not None
+        assert running.ends_within_s >= grace_s
+    finally:
+        lock.give_back()
+        ending.process.kill()
+        ending.process.communicate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,75 @@ def test_the_flags_of_a_command_have_the_names_that_a_person_tries(file: Path) -
     assert chosen.options.file == Path("net.onnx")  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match=r"^--model-uot: unknown flag, did you mean '--model_out'\?$"):
         configure(["--model-uot", "x"], PROTOCOLS)
+
+
+# -- a member that only asks -----------------------------------------------------------------------------------------
+
+
+def with_institute(file: Path, entry: dict[str, Any], **changes: Any) -> Path:
+    """The same federation with an institute that asks and answers nobody, and this entry of it under `data:`."""
+    document = yaml.safe_load(file.read_text())
+    members, capc = document["federation"]["members"], document["capc"]
+    members[1]["role"] = "answering"
+    members.append({"name": "institute", "role": "asking"})
+    capc |= {"n_parties": 5} | changes
+    capc["data"]["parties"] = [*capc["data"]["parties"], {"name": "institute"} | entry]
+    path = file.with_name("institute.yaml")
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(document, default=str))))
+    return path
+
+
+def institutes(folder: Path, file: Path, *flags: str) -> tuple[Plan, RunFolders]:
+    return plan_of(folder, read_shared(file, PROTOCOLS, flags), "institute")
+
+
+def test_a_member_that_only_asks_needs_no_records(tmp_path: Path, file: Path) -> None:
+    path = with_institute(file, {"unlabelled": tmp_path / "data" / "ask.csv"})
+    plan, folders = institutes(tmp_path, path)
+    assert len(AskedRecords.read(folders.party("institute") / "queries.npz")) == 3
+    assert not [note for note in plan.notes if "class" in note or "needed" in note or "training" in note]
+    assert agreed(tmp_path, path, "institute", "asking") == agreed(tmp_path, path, "clinic-b", "answering")
+    assert agreed(tmp_path, path, "institute", "asking") == agreed(tmp_path, path, "trustee", "guardian")
+    run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "run"), "0" * 32, 7100)
+    shared = read_shared(path, PROTOCOLS)
+    whole = shared.protocol.plan(shared.configuration.settings, replace(run, federation=shared.federation))
+    assert "institute" in [process.name for process in whole.processes]
+    assert not [note for note in whole.notes if "needed" in note or "nobody has a record" in note]
+
+
+def test_its_questions_may_come_with_the_command_alone(tmp_path: Path, file: Path) -> None:
+    path = with_institute(file, {})
+    with pytest.raises(DataError, match="expected `records` of institute, or `unlabelled` where it only asks, found n"):
+        institutes(tmp_path, path)
+    institutes(tmp_path, path, "--queries", str(tmp_path / "data" / "ask.csv"))
+
+
+def test_records_that_nobody_needs_are_said_to_be_so(tmp_path: Path, file: Path) -> None:
+    data = tmp_path / "data"
+    path = with_institute(file, {"unlabelled": data / "ask.csv", "records": data / "test.csv"})
+    said = "institute only asks, about given records: its `records` are not needed, and no model is trained on them"
+    assert said in institutes(tmp_path, path)[0].notes
+    assert said not in plan_of(tmp_path, read_shared(path, PROTOCOLS), "clinic-b", "answering")[0].notes
+    run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "run"), "0" * 32, 7100)
+    shared = read_shared(path, PROTOCOLS)
+    assert said in shared.protocol.plan(
+        shared.configuration.settings, replace(run, federation=shared.federation)
+    ).notes  # fmt: skip
+
+
+def test_whoever_trains_a_model_needs_records(tmp_path: Path, file: Path) -> None:
+    path = with_institute(file, {"unlabelled": tmp_path / "data" / "ask.csv"}, strategy="margin")
+    words = r"expected `records` of data owner 5 \(institute\), which chooses by a model of its own what it asks about"
+    for name, role in (("institute", "asking"), ("clinic-b", "answering"), ("trustee", "guardian")):
+        with pytest.raises(ConfigError, match=words):
+            plan_of(tmp_path, read_shared(path, PROTOCOLS), name, role)
+    document = yaml.safe_load(path.read_text())
+    del document["capc"]["strategy"], document["capc"]["data"]["parties"][2]["records"]
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(
+        ConfigError, match=r"expected `records` of data owner 2 \(clinic-c\), which answers, found none"
+    ):
+        institutes(tmp_path, path)
 
 
 # -- accounts ---------------------------------------------------------------------------------------------------------

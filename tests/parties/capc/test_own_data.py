@@ -57,6 +57,20 @@ def digests(tmp_path: Path, **choices: Any) -> str:
     return digest
 
 
+def test_in_a_run_whoever_only_asks_needs_no_records_and_in_a_campaign_it_does(tmp_path: Path, files: Path) -> None:
+    data = clinics.choices(files)
+    del data["parties"][0]["records"]
+    plan, _ = plan_of(tmp_path, data=data, n_queries=3)
+    assert not [note for note in plan.notes if "nobody has a record" in note]
+    words = r"expected `records` of data owner 0 \(clinic-a\), which chooses by a model of its own"
+    with pytest.raises(ConfigError, match=words):
+        plan_of(tmp_path, data=data, n_queries=3, strategy="margin")
+    with pytest.raises(ConfigError, match=words):
+        simulate(CapcConfig(**CHOICES, data=data, n_queries=3, strategy="margin"))
+    with pytest.raises(ConfigError, match=r"expected `records` of data owner 0 \(clinic-a\), which answers"):
+        plan_of(tmp_path, data=data, n_queries=3, qp_id="0,1")
+
+
 # -- the configuration -----------------------------------------------------------------------------------------------
 
 
@@ -119,7 +133,7 @@ def test_records_that_make_no_sense_are_refused_in_a_sentence(tmp_path: Path, na
     ("data", "words"),
     [
         ({"featurs": ["a"]}, r"data\.featurs: unknown key in .*, did you mean 'features'\?"),
-        ({"parties": [{"record": "a.csv"}]}, r"data\.parties\.0\.records: expected a value, found nothing"),
+        ({"parties": [{"record": "a.csv"}]}, r"data\.parties\.0\.record: unknown key .* did you mean 'records'"),
         ({"image": {"size": [8]}}, r"data\.image\.size\.1: expected a value, found nothing"),
         ({"image": {"size": [8, 8], "color": "grey"}}, r"data\.image\.color: unknown key .* did you mean 'colour'"),
         ({"features": "a"}, r"data\.features: expected a list, found 'a'"),

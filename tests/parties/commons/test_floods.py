@@ -321,3 +321,31 @@ def test_an_aggregator_without_words_has_its_sum_and_what_fails_for_a_while_is_t
     assert (grant in counter._sums) is is_there
     if is_there:
         assert counter._sums[grant][1] == before.sum(grant)
+
+
+def test_a_desk_that_closes_leaves_the_connection_of_an_answer_that_is_being_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operating system gives the number of a closed socket to the next file, such as a journal."""
+    monkeypatch.setattr("parties.commons.answering._GRACE_S", 0.1)
+    asked, made_up = threading.Event(), threading.Event()
+
+    def answer(_: str, __: bytes) -> bytes:
+        asked.set()
+        made_up.wait(300)
+        return b""
+
+    with network(tmp_path) as made:
+        desk, connections = made.desks["trustee-1"], made._connections["trustee-1"]
+        monkeypatch.setattr(desk, "_questions", {"slow": Question({CONSUMER}, answer)})
+        made.line(OUTSIDER, 1, CONSUMER).ask("slow")
+        assert asked.wait(60)
+        ((thread, channel),) = desk._threads.items()
+        desk.close()
+        connections.__exit__(None, None, None)
+        assert channel._connection.fileno() >= 0
+        made_up.set()
+        thread.join(60)
+        desk._door.join(60)
+        connections.__exit__(None, None, None)
+        assert channel._connection.fileno() < 0

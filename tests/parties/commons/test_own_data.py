@@ -155,6 +155,8 @@ def test_a_quote_that_hides_records_is_refused_and_cells_of_several_lines_are_no
     found = read(tmp_path, [STAY], '1,2,no,"a\nb",0\n2,3,no,c,0\n')
     assert len(found.rows) == 2
     assert found.notes == ("a: 1 of 2 rows go over several lines, as quotes say: a stray quote would hide rows so",)
+    found = read(tmp_path, [STAY], "1,2,no,a,0\n\n2,3,no,c,0\n")
+    assert found.notes == ("a: 1 empty line between rows, the first in line 3, is skipped: is a row missing there?",)
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
+from parties.encrypted import commands
+from parties.encrypted.config import PoolConfig, SecureTrainConfig
 from parties.encrypted.model import LinearModel
+from parties.encrypted.options import EncryptDatasetOptions
 from parties.encrypted.preparation import Preparation
+from parties.encrypted.protocol import PROTOCOL
 from parties.encrypted.records import read_records
+from parties.frame.plan import Run, RunFolders
 from parties.learning.records import DataError
 
 
@@ -130,3 +136,27 @@ def test_long_records_are_scaled_down_and_predicted_alike() -> None:
     for norm in (0.0, -1.0, np.inf):
         with pytest.raises(DataError, match="a clip and a norm above 0, found others"):
             Preparation.of(features, 4, 0.1, 3.0, norm)
+
+
+def with_an_empty_line(path: Path) -> Path:
+    features = random(60, 3)
+    rows = [f"{a!r},{b!r},{c!r},{place % 2}" for place, (a, b, c) in enumerate(features.tolist())]
+    path.write_text("\n".join(["a,b,c,label", *rows[:20], "", *rows[20:]]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [{}, {"encrypted": "model"}, {"pool": PoolConfig(regularisation=0.1, largest_eigenvalue=0.7, degree=4)}],
+    ids=["records", "model", "pool"],
+)
+def test_owners_are_told_of_empty_lines_wherever_a_table_is_read(tmp_path: Path, choices: dict[str, Any]) -> None:
+    path = with_an_empty_line(tmp_path / "a.csv")
+    note = "a.csv: 1 empty line between rows, the first in line 22, is skipped: is a row missing there?"
+    found = read_records(path)
+    assert (len(found.features), found.notes, found.part(np.arange(4)).notes) == (60, (note,), (note,))
+    table, told = commands._read(path, EncryptDatasetOptions(dataset=path, output=tmp_path / "out"))
+    assert (len(table.features), told) == (60, [("note", note)])
+    config = SecureTrainConfig(dataset=path, iterations=1, **choices)
+    run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "run"), "0" * 32, 23700)
+    assert PROTOCOL.plan(config, run).notes.count(note) == 1

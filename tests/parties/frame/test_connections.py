@@ -263,6 +263,24 @@ def test_a_thread_that_does_not_end_keeps_its_connection(folders: RunFolders, mo
     computed.set()
 
 
+def test_connections_stay_open_for_threads_that_others_have_started(
+    folders: RunFolders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed, closed = threading.Event(), []
+    threads = [threading.Thread(target=computed.wait, args=(300,), daemon=True)]
+    for alive in (True, False):
+        with party(folders, "client", QUERYING) as client:
+            listener = client.listen(Address(host="127.0.0.1", port=0))
+            monkeypatch.setattr(listener, "close", lambda alive=alive: closed.append(alive))
+            client.leave_open_for(threads)
+            if alive:
+                threads[0].start()
+            else:
+                computed.set()
+                threads[0].join(60)
+    assert closed == [False]
+
+
 # -- attempts that are given up --------------------------------------------------------------------------------------
 
 

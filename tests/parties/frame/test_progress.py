@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mpc.channels.memory import memory_pair
-from mpc.errors import DeadlineError, ProtocolError, TransportError
+from mpc.errors import CheatingError, DeadlineError, ParameterError, ProtocolError, TransportError
 from parties.frame.charts import Figure
 from parties.frame.errors import AbsentError, PartyError
 from parties.frame.lifetime import Ended
@@ -108,8 +108,27 @@ def fail_in_step(progress: Progress, error: BaseException) -> None:
 
 
 def test_an_error_without_a_place_gets_that_of_the_step_that_failed(progress: Progress, tmp_path: Path) -> None:
-    fail_in_step(progress, PartyError("the book is full"))
-    assert status(tmp_path) == {"ok": False, "error": "the book is full", "step": "2", "peer": "client"}
+    fail_in_step(progress, ProtocolError("expected words of 8 bits, found wider ones"))
+    assert (status(tmp_path)["step"], status(tmp_path)["peer"]) == ("2", "client")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PartyError("the book is full"),
+        OSError("no space"),
+        ValueError("a bug"),
+        ParameterError("expected a number, found none"),
+        CheatingError("one of several has cheated"),
+    ],
+)
+def test_an_error_of_its_own_or_of_nobody_knows_whom_blames_no_peer(
+    progress: Progress, tmp_path: Path, error: Exception
+) -> None:
+    fail_in_step(progress, error)
+    assert (status(tmp_path)["step"], status(tmp_path)["peer"]) == ("2", None)
+    assert events(tmp_path)[-1]["event"] == "failed"
+    assert not events(tmp_path)[-1].get("peer")
 
 
 def test_a_party_that_is_told_to_end_blames_no_peer(progress: Progress, tmp_path: Path) -> None:
@@ -190,7 +209,7 @@ def test_a_party_that_begins_again_has_left_its_steps_and_is_blamed_for_the_late
         "began_again", "a session with client broke",
     )  # fmt: skip
     assert "a session with client broke" in log(tmp_path)
-    with pytest.raises(PartyError), progress.step("3", "release", peer="privacy-guardian"):
-        raise PartyError("no more")
-    progress.failed(PartyError("no more"))
+    with pytest.raises(TransportError), progress.step("3", "release", peer="privacy-guardian"):
+        raise TransportError("no more")
+    progress.failed(TransportError("no more"))
     assert (status(tmp_path)["step"], status(tmp_path)["peer"]) == ("3", "privacy-guardian")

@@ -133,10 +133,10 @@ class Running:
 @contextmanager
 def running(
     top: Path, clients: tuple[str, ...] = (), run_clients: bool = False, changed: dict[str, Any] | None = None,
-    **choices: Any,
+    model: str = MODEL, **choices: Any,
 ) -> Iterator[Running]:  # fmt: skip
     """A service with these choices under `serving:`. Clients are processes only where `run_clients` says so."""
-    (top / "tiny.py").write_text(MODEL)
+    (top / "tiny.py").write_text(model)
     folders = RunFolders(top / "files", top / "logs", "run")
     hosts = choices.pop("computing", HOSTS)
     serving = {"clients": {name: {} for name in clients}, "max_batch": 8, "max_wait_ms": 2, "pool": 2, "low_water": 1}

@@ -164,6 +164,7 @@ def test_nothing_is_opened_where_parties_computed_with_other_public_numbers(tmp_
     assert not any(statuses[name]["ok"] for name in ("alice", "bob", "carol", "olga"))  # and dora sees nothing anyway
     for name in ("bob", "carol"):
         assert "expected the same operations on the same public numbers as here" in statuses[name]["error"], statuses
+        assert statuses[name]["peer"] is None
 
 
 def test_no_value_stands_in_a_log_or_an_event(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from mpc.channels.sockets import SocketChannel
-from mpc.errors import ProtocolError
+from mpc.errors import DeadlineError, ProtocolError
 from mpc.tensors.backends.subsets import SUMS
 from mpc.tensors.delivery import Question
 from parties.tensors.serving.client import Client
@@ -75,3 +75,21 @@ def test_where_two_hosts_differ_the_client_names_both_and_blames_neither(
 def test_a_host_whose_answer_is_malformed_is_named(first: str, bad: dict[str, Any]) -> None:
     both = {"cheater": (msgspec.structs.replace(GOOD[0], **bad), b"right"), "honest": GOOD}
     assert what_a_client_says({first: both.pop(first)} | both).peer == "cheater"
+
+
+def test_hosts_that_give_no_answer_are_all_listed_and_none_is_blamed() -> None:
+    """One that is there may wait for one that is lost."""
+    told = SimpleNamespace(ring_bits=64, pads=SUMS, answer_s=60.0, name="ann")
+    client = Client(told, None, None, None)  # type: ignore[arg-type]  # it has connections already
+    asked = Question.of(RECORDS[:1], (1, 3), 8, (1, 2), FORMAT, 2, pads=SUMS)
+    pairs = [local_pair() for _ in range(2)]
+    try:
+        for name, (mine, _) in zip(("here", "lost"), pairs, strict=True):
+            client._channels.append(SocketChannel(name, 60.0, mine))  # type: ignore[arg-type]
+        with pytest.raises(DeadlineError, match=r"^step ask: no answer of here, lost within 60 s$") as caught:
+            client._ask_once(1, asked, time.monotonic())
+        assert caught.value.peer == ""
+    finally:
+        for pair in pairs:
+            for end in pair:
+                end.close()

@@ -219,11 +219,13 @@ def test_a_ticket_serves_one_session_and_the_last_one_says_so(service: Service) 
                for name in service.hosts)  # fmt: skip
 
 
-@pytest.mark.parametrize(("above", "taken"), [(4, True), (5, False), (63, False)])
+@pytest.mark.parametrize(
+    ("above", "taken", "named"), [(4, True, ""), (5, False, ""), (64, False, ""), (65, False, "b")]
+)
 def test_one_message_cannot_use_up_the_tickets_of_a_lane(
-    above: int, taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    above: int, taken: bool, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The party that states a number too high is named, and nothing is noted. The next session takes what was due."""
+    """Nothing is noted then, and the next session takes what was due. Whoever states more than there are is named."""
     monkeypatch.setattr(ticket_files, "TICKETS", 64)
     bodies = tickets_of(np.arange(5, dtype=np.uint64), 2, 64)
     honest = {name: Tickets(tmp_path / f"{name}.jsonl", "m", body) for name, body in zip("ab", bodies, strict=True)}
@@ -254,11 +256,27 @@ def test_one_message_cannot_use_up_the_tickets_of_a_lane(
         assert isinstance(found, Ticket)
         return
     assert isinstance(found, ProtocolError)
-    assert found.peer == "b"
-    assert f"expected one of the tickets up to 4 for a session of lane 0, found {above}" in str(found)
+    assert found.peer == named
+    if not named:
+        assert f"expected one of the tickets up to 4 for a session of lane 0, found {above} of b" in str(found)
     assert not used.exists() or used.read_bytes() == b""
     assert isinstance(session(cheats=False), Ticket)
     assert used.read_text().count("m/0") == 1
+
+
+def test_a_host_that_has_lost_count_blames_no_other_one(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own disk went back to an earlier state, and all others are honest."""
+    monkeypatch.setattr(ticket_files, "AHEAD", 1)
+    for _ in range(2):
+        assert service.session([])[1] == {}
+    late = service.hosts[1]
+    service.folder.joinpath(f"{late}.jsonl").unlink()
+    error = service.session([])[1][late]
+    assert isinstance(error, ProtocolError)
+    assert not isinstance(error, CheatingError)
+    assert error.peer == ""
+    assert all(f"2 of {name}" in str(error) for name in service.hosts if name != late)
+    assert "this party cannot tell whether that is too many or its own file lacks some that were used" in str(error)
 
 
 def test_a_cheat_in_the_computation_is_found_before_anything_of_the_answer_leaves(service: Service) -> None:

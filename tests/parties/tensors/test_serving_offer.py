@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +17,9 @@ from mpc.channels.memory import memory_pair
 from mpc.errors import ProtocolError, TransportError
 from mpc.tensors.delivery import pieces_of
 from mpc.tensors.ranges import Format
+from parties.frame.errors import AbsentError
 from parties.tensors.serving.computing import Service
-from parties.tensors.serving.meeting import Meeter
+from parties.tensors.serving.meeting import Mailbox, Meeter
 from parties.tensors.serving.messages import Commit, Held, Kept, Offer, Ready
 
 DEADLINE_S = 60.0
@@ -85,5 +88,16 @@ def test_a_leader_that_meets_another_model_goes_on_and_says_what_to_remove() -> 
     meeter._mailbox = SimpleNamespace(fetch=lambda *_: [leader, leader])  # type: ignore[assignment]
     meeter._followers = ("follower",)
     follower.send_message("ready", Ready("one model"))
-    with pytest.raises(TransportError, match=r"another model than the leader.*remove the file of the share at each"):
+    words = r"follower holds a share of another model than the leader.*remove the file of the share at each"
+    with pytest.raises(TransportError, match=words) as caught:
         meeter.lead("another model", 1e18)
+    assert caught.value.peer == ""  # the leader's may be the wrong one
+
+
+def test_whoever_has_not_come_to_meet_is_awaited_and_not_blamed() -> None:
+    """A host that waits for one that is lost does not come either."""
+    nobody: Any = None
+    places = [(name, "lane", "s", 0) for name in ("host-b", "dora")]
+    with pytest.raises(AbsentError, match="no connection from dora, host-b in time") as caught:
+        Mailbox(nobody).fetch(places, time.monotonic() - 1)  # type: ignore[arg-type]
+    assert (caught.value.awaits, caught.value.peer) == (("dora", "host-b"), "")

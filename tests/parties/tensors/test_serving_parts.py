@@ -419,7 +419,7 @@ def test_a_cheat_ends_all_requests_for_good_and_a_lost_party_does_not(
 ) -> None:
     settings: Any = SimpleNamespace(
         name="follower", leader="leader", computing=("leader", "follower"), lanes=(4,), queue=8, max_wait_ms=1,
-        answer_s=5, pads=0,
+        answer_s=5, pads=0, message_deadline_s=60,
     )  # fmt: skip
     model: Any = None
     meeting = Meeting()
@@ -427,10 +427,26 @@ def test_a_cheat_ends_all_requests_for_good_and_a_lost_party_does_not(
     request = Request(f"client/{1:032d}", "client", Piece(*(np.zeros((2, 1), np.uint64) for _ in range(3))))
     sitting.take_in(request)
     meeting.fail(failure)
-    sitting.end()
+    assert sitting.end()
     ending = request.ending.result(0).outcome
     assert ending.kind == kind
     assert words in ending.why
+
+
+@pytest.mark.parametrize("deadline_s", [0.2, 60.0])
+def test_a_session_keeps_its_connections_for_a_lane_that_still_computes(deadline_s: float) -> None:
+    settings: Any = SimpleNamespace(
+        name="follower", leader="leader", computing=("leader", "follower"), lanes=(4,), queue=8, max_wait_ms=1,
+        answer_s=5, pads=0, message_deadline_s=deadline_s,
+    )  # fmt: skip
+    model: Any = None
+    sitting = Sitting(settings, model, model, Meeting(), Tally(), Quota(None, None))
+    computed = threading.Event()
+    sitting.threads = [threading.Thread(target=computed.wait, args=(1.0,) if deadline_s > 1 else (300,), daemon=True)]
+    sitting.threads[0].start()
+    assert sitting.end() == (deadline_s > 1)
+    assert sitting.threads[0].is_alive() == (deadline_s < 1)
+    computed.set()
 
 
 def test_tickets_come_back_from_the_disk_with_the_share(tmp_path: Path, model: Model) -> None:

@@ -23,7 +23,7 @@ from mpc.errors import DeadlineError, ParameterError, ProtocolError, RangeError,
 from mpc.tensors.delivery import Question
 from parties.tensors.serving.client import Client, TurnedAwayError
 from parties.tensors.serving.messages import Ask, Outcome
-from tests.parties.tensors.services import HOSTS, ROOT, Running, near, running
+from tests.parties.tensors.services import HOSTS, MODEL, ROOT, Running, near, running
 from tests.ports import free_ports
 
 RNG = np.random.default_rng(5)
@@ -238,6 +238,46 @@ def test_a_party_that_is_killed_comes_back_and_serves_on(tmp_path: Path, victim:
         if victim != "dora":
             assert "took its share of the model from the disk" in service.log(victim)
         assert not list(tmp_path.rglob("*.share"))
+
+
+SLOW = """
+import os
+import pathlib
+import time
+
+import parties.frame.lifetime
+
+TOP = pathlib.Path({top!r})
+parties.frame.lifetime._GRACE_S = 0.3
+
+
+def answer(s, parameters, x):
+    if (TOP / "slow").exists():
+        (TOP / f"computing-{{os.getpid()}}").touch()
+        time.sleep(3)
+    return (x @ parameters["weights"] + parameters["offset"]).relu()
+"""
+
+
+def test_hosts_that_compute_when_they_are_told_to_end_take_the_time_that_they_need(tmp_path: Path) -> None:
+    """A party that has not heeded a signal is killed after a while. One that only waits for its lane is not."""
+    model = MODEL + SLOW.format(top=str(tmp_path))
+    with running(tmp_path, ("ann",), model=model) as found, found.client("ann") as client:
+        found.wait_for("host-a", "session 1 begins")
+        found.wait_for("host-b", "session 1 begins")
+        (tmp_path / "slow").touch()
+        client._connect(time.monotonic() + 60)
+        asked, name = question(client, some(2)), secrets.token_hex(16)
+        for channel, message in zip(client._channels, asked.messages, strict=True):
+            channel.send_message("ask", Ask(name, 2))
+            channel.send("ask/pieces", message)
+        hosts = [found.worker(name) for name in HOSTS]
+        expires = time.monotonic() + 60
+        while not all((tmp_path / f"computing-{number}").exists() for number in hosts):
+            assert time.monotonic() < expires
+            time.sleep(0.02)
+        assert set(found.end().values()) == {0}
+        assert [found.status(name)["ok"] for name in HOSTS] == [True, True]
 
 
 def test_a_whole_service_of_three_hosts_ends_by_itself_and_leaves_nothing(tmp_path: Path) -> None:

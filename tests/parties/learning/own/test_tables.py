@@ -18,6 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parties.learning.own import extras, tables
+from parties.learning.own.describe import described
+from parties.learning.own.quoting import Lines
 from parties.learning.records import DataError
 from tests.parties.learning.own.agreed import INPUTS, ROWS, reader, written
 
@@ -145,7 +147,7 @@ def test_honest_quotes_are_read_and_rows_of_several_lines_are_counted(tmp_path: 
     found = tables.read_table(written(tmp_path, text), None)
     assert found.columns["stay"].tolist() == ["1", "2", "3", "4"]
     assert found.columns["note"].tolist() == ['of "two"\nlines, one cell', 'a "word" within', "", "a, b"]
-    assert found.spread == 1
+    assert (found.lines.spread, found.lines.empty, found.lines.first_empty) == (1, 1, 4)
     told = reader()
     told.records(
         written(tmp_path, ROWS.replace("age", "note,age").replace("\n25", '\n"a\nb",25').replace("\n5", "\nc,5"))
@@ -153,8 +155,47 @@ def test_honest_quotes_are_read_and_rows_of_several_lines_are_counted(tmp_path: 
     assert [note for note in told.notes if "1 of 2 rows go over several lines" in note]
 
 
+EMPTY_LINES = {
+    "a,b\n1,2\n3,4\n": (0, 0),
+    "a,b\n1,2\n3,4\n\n\n": (0, 0),
+    "\n\na,b\n1,2\n": (0, 0),
+    "\ufeff\r\n\r\na,b\r\n1,2\r\n": (0, 0),
+    "a,b\n\n1,2\n": (1, 2),
+    "\n\na,b\n1,2\n\n\n3,4\n5,6\n\n7,8\n\n": (3, 5),
+    "a,b\r\n1,2\r\n\r\n3,4\r\n": (1, 3),
+    "a,b\r1,2\r\r3,4\r": (1, 3),
+}
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize("text", EMPTY_LINES)
+def test_empty_lines_between_rows_are_counted_with_the_line_of_the_first(
+    tmp_path: Path, text: str, quoted: bool
+) -> None:
+    """Both readers of lines say the same, and the end of a file and its beginning need no word."""
+    text = text.replace("a,", '"a",') if quoted else text
+    empty, first = EMPTY_LINES[text.replace('"', "")]
+    path = tmp_path / "records.csv"
+    path.write_bytes(text.encode())
+    found = tables.read_table(path, None)
+    assert (found.lines.empty, found.lines.first_empty) == (empty, first)
+    assert found.columns["a"].tolist() == ["1", "3", "5", "7"][: found.rows]
+    assert len(found.notes) == (empty > 0)
+
+
+def test_whoever_reads_a_table_is_told_of_its_empty_lines(tmp_path: Path) -> None:
+    told = reader()
+    told.records(written(tmp_path, ROWS.replace("\n50", "\n\n\n50")))
+    assert told.notes == [
+        "records.csv: 2 empty lines between rows, the first in line 3, are skipped: is a row missing there?"
+    ]
+    path = written(tmp_path, ROWS.replace("\n50", "\n\n50"), "other.csv")
+    assert "# 1 empty line between rows, the first in line 3, is skipped: is a row missing there?" in described(path)
+    assert tables.read_table(written(tmp_path, "age\n1\n\n2\n", "one.csv"), None).notes == ()  # a cell without a value
+
+
 def test_two_readers_that_differ_are_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "rows_below", lambda *given, **named: (3, 0))
+    monkeypatch.setattr(tables, "lines_of", lambda *given, **named: Lines(rows=3))
     with pytest.raises(DataError, match="expected rows that two readers tell apart alike, found 3 and 2"):
         reader().records(written(tmp_path, ROWS))
 
