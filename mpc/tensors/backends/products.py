@@ -273,7 +273,7 @@ def _is_bit(handle: Handle) -> bool:
 def _is_rounded(handle: Handle, shape: Shape) -> bool:
     """Return whether the mask of a handle may be that of its rounding. Repeated often, an own one costs less."""
     fits = handle.shape == shape or prod(shape) <= LARGEST_REPEATED
-    return handle.mask is None and handle.rounded_mask is not None and fits
+    return handle.mask is None and handle.rounded_later is not None and fits
 
 
 def _elementwise(party: Party, x: Handle, y: Handle, shape: Shape) -> Handle:
