@@ -135,6 +135,16 @@ def cut_alike(numbers: Sequence[Raw], cut: int) -> list[Raw]:
 
 def exact_products(pairs: Sequence[tuple[Raw, Raw]]) -> list[Raw]:
     """Return products that are not rounded, with the sum of both fraction bits, in one round."""
+    ranges = _product_ranges(pairs)
+    shares = pairs[0][0].session.backend.multiply([(x.shared, y.shared) for x, y in pairs])
+    return [
+        Raw(x.session, x.label, shared, found, x.bits + y.bits)
+        for (x, y), shared, found in zip(pairs, shares, ranges, strict=True)
+    ]
+
+
+def _product_ranges(pairs: Sequence[tuple[Raw, Raw]]) -> list[Range]:
+    """Return the ranges of products, or refuse what the ring has no room for."""
     session = pairs[0][0].session
     ranges = []
     for x, y in pairs:
@@ -143,16 +153,21 @@ def exact_products(pairs: Sequence[tuple[Raw, Raw]]) -> list[Raw]:
         factors = [Factor(x.range.bound, x.bits), Factor(y.range.bound, y.bits)]
         session.require_room(found, x.label, why, factors)
         ranges.append(found)
-    shares = session.backend.multiply([(x.shared, y.shared) for x, y in pairs])
-    return [
-        x._replace(shared=shared, range=found, bits=x.bits + y.bits)
-        for (x, y), shared, found in zip(pairs, shares, ranges, strict=True)
-    ]
+    return ranges
 
 
 def products(pairs: Sequence[tuple[Raw, Raw]], bits: int) -> list[Raw]:
     """Return products rounded to so many fraction bits. Each is off by less than one unit of these."""
-    return cut_all(exact_products(pairs), bits)
+    cuts = {x.bits + y.bits - bits for x, y in pairs}
+    if len(cuts) > 1:
+        return cut_all(exact_products(pairs), bits)
+    (cut,), ranges = cuts, _product_ranges(pairs)
+    bound = max(found.bound for found in ranges)
+    shares = pairs[0][0].session.multiply_rounded([(x.shared, y.shared) for x, y in pairs], cut, bound)
+    return [
+        Raw(x.session, x.label, shared, found.truncate(cut), bits)
+        for (x, _), shared, found in zip(pairs, shares, ranges, strict=True)
+    ]
 
 
 def polynomial(x: Raw, coefficients: Sequence[Decimal], bits: int) -> Raw:
@@ -169,11 +184,28 @@ def polynomial(x: Raw, coefficients: Sequence[Decimal], bits: int) -> Raw:
         found = products([(powers[(i + 1) // 2], powers[i // 2]) for i in wanted], x.bits)
         powers |= dict(zip(wanted, found, strict=True))
     constant = nearest(coefficients[0], x.bits + COEFFICIENT_BITS)
-    terms = [powers[i].times_real(coefficients[i]) for i in range(1, degree + 1)]
-    total = terms[0]
-    for term in terms[1:]:
-        total = total.add(term)
+    factors = [nearest(coefficient, COEFFICIENT_BITS) for coefficient in coefficients[1:]]
+    total = combined([powers[i] for i in range(1, degree + 1)], factors).read_with(x.bits + COEFFICIENT_BITS)
     return total.add_integer(constant).with_bits(bits)
+
+
+def combined(numbers: Sequence[Raw], factors: Sequence[int]) -> Raw:
+    """Return the sum of numbers with the same fraction bits, each times a public integer, as one linear function."""
+    first = numbers[0]
+    found = first.range * Range(factors[0], factors[0])
+    for number, factor in zip(numbers[1:], factors[1:], strict=True):
+        found = found + number.range * Range(factor, factor)
+    words = [np.uint64(factor % (1 << 64)) for factor in factors]
+
+    def sum_of(*arrays: Words) -> Words:
+        total = np.asarray(arrays[0] * words[0])
+        for array, word in zip(arrays[1:], words[1:], strict=True):
+            total += array * word
+        return total
+
+    largest = max(numbers, key=lambda number: number.range.bound)
+    shared = first.session.backend.linear(wrapping(sum_of), first.shape, *[number.shared for number in numbers])
+    return largest._checked(shared, found, first.bits, f"a sum of {len(numbers)} terms")
 
 
 def polynomial_error(coefficients: Sequence[Decimal], x_bits: int, bits: int) -> float:
