@@ -52,13 +52,14 @@ def less_than(party: Party, numbers: Sequence[Words], layout: Layout, bits: int,
         top: whether to add, by XOR, bit number `bits` of both.
     """
     groups = -(-bits // GROUP_BITS)
+    flat = tree.is_flat(groups, layout.words)
     rows = _table_rows(bits)
     dealt = party.dealing.deal_planes(
         (rows + top, layout.secret_words),
         lambda: tables_of_planes(np.ascontiguousarray(layout.secret_planes(numbers, bits + top)), bits),
     )
     if not party.computes:
-        tree.dealt(party, groups, layout.words)
+        tree.dealt(party, groups, layout.words, flat=flat)
         return np.zeros(layout.words, dtype=np.uint64)
     planes = layout.planes(numbers, bits + top)
     result: Words = np.bitwise_xor.reduce(layout.spread(dealt[rows:]), axis=0)
@@ -67,7 +68,7 @@ def less_than(party: Party, numbers: Sequence[Words], layout: Layout, bits: int,
     if groups == 0:
         return result
     less, equal = chosen_planes(whole(dealt), whole(planes), bits, int(party.one), layout.secret_blocks())
-    result ^= tree.whole(party, less, equal)
+    result ^= tree.whole(party, less, equal, flat=flat)
     return result
 
 
