@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from mpc.errors import ParameterError
+from mpc.ring import Words
 from mpc.tensors.arithmetic import (
     add,
     aligned,
@@ -16,9 +18,10 @@ from mpc.tensors.arithmetic import (
     negate,
     same_session,
     subtract,
+    wrapping,
 )
 from mpc.tensors.autograd import Gradient, unbroadcast
-from mpc.tensors.backends.interface import ManyEnds, Shape, Shared, Times
+from mpc.tensors.backends.interface import ManyEnds, Shape, Shared
 from mpc.tensors.public import encode_at
 from mpc.tensors.ranges import Factor, Range
 from mpc.tensors.tensor import PrivateTensor
@@ -246,12 +249,20 @@ def _clip_between(tensors: Sequence[PrivateTensor], ends: Sequence[tuple[int, in
     kept = backend.keep_if(inside, [x.shared for x in tensors])
     results = []
     for x, (low, high), within, under, part in zip(tensors, ends, inside, below, kept, strict=True):
-        shared = backend.add(part, backend.linear(Times(low - high), x.shape, under))
-        if low:
-            shared = backend.add(shared, backend.linear(Times(-low), x.shape, within))
+        ends_of = [under, within] if low else [under]
+        shared = backend.linear(wrapping(partial(_with_ends, (low - high, -low))), x.shape, part, *ends_of)
         end = np.full((), high % (1 << session.format.ring_bits), dtype=np.uint64)
         results.append(_clip_result(label, x, (low, high), within, backend.add_public(shared, end)))
     return results
+
+
+def _with_ends(factors: tuple[int, int], part: Words, *bits: Words) -> Words:
+    """Return what is kept, and public factors times the bits of whether it is beyond an end."""
+    total = part
+    for bit, factor in zip(bits, factors, strict=False):  # where the lower end is zero, there is one bit
+        more = np.asarray(bit * np.uint64(factor % (1 << 64)))
+        total = np.add(total, more, out=more)
+    return total
 
 
 def _clip_result(label: str, x: PrivateTensor, ends: tuple[int, int], within: Shared, shared: Shared) -> PrivateTensor:

@@ -24,7 +24,7 @@ from mpc.tensors.comparing import relu
 from mpc.tensors.extremes import maximum_of
 from mpc.tensors.inverses import reciprocal_raw, short_reciprocal
 from mpc.tensors.ranges import Factor, Range, real
-from mpc.tensors.raw import Raw, nearest, polynomial, polynomial_error, products
+from mpc.tensors.raw import Raw, nearest, polynomial, polynomial_error, polynomial_rounds, products
 from mpc.tensors.tensor import PrivateTensor, Reals
 
 
@@ -65,7 +65,7 @@ def recipe(span: int, ring_bits: int, wanted_error: float) -> Recipe:
             )
             for _ in range(squarings):
                 error = 2 * error * (1 + error) + 2.0**-bits
-            found.append((squarings + (degree - 1).bit_length(), degree, error, squarings))
+            found.append((squarings + polynomial_rounds(degree), degree, error, squarings))
     good = [each for each in found if each[2] <= wanted_error]
     _, degree, error, squarings = min(good) if good else min(found, key=lambda each: each[2])
     low = Fraction(-span, 2**squarings)

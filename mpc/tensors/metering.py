@@ -10,7 +10,7 @@ from mpc.tensors.backends.interface import Backend, Cost
 
 METERED = (
     "input", "constant", "open", "add", "subtract", "add_public", "linear",
-    "multiply", "matmul", "truncate", "negative", "keep_if", "relu", "below", "between",
+    "multiply", "multiply_rounded", "matmul", "truncate", "negative", "keep_if", "relu", "below", "between",
 )  # fmt: skip
 
 

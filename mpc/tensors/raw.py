@@ -135,6 +135,16 @@ def cut_alike(numbers: Sequence[Raw], cut: int) -> list[Raw]:
 
 def exact_products(pairs: Sequence[tuple[Raw, Raw]]) -> list[Raw]:
     """Return products that are not rounded, with the sum of both fraction bits, in one round."""
+    ranges = _product_ranges(pairs)
+    shares = pairs[0][0].session.backend.multiply([(x.shared, y.shared) for x, y in pairs])
+    return [
+        Raw(x.session, x.label, shared, found, x.bits + y.bits)
+        for (x, y), shared, found in zip(pairs, shares, ranges, strict=True)
+    ]
+
+
+def _product_ranges(pairs: Sequence[tuple[Raw, Raw]]) -> list[Range]:
+    """Return the ranges of products, or refuse what the ring has no room for."""
     session = pairs[0][0].session
     ranges = []
     for x, y in pairs:
@@ -143,44 +153,106 @@ def exact_products(pairs: Sequence[tuple[Raw, Raw]]) -> list[Raw]:
         factors = [Factor(x.range.bound, x.bits), Factor(y.range.bound, y.bits)]
         session.require_room(found, x.label, why, factors)
         ranges.append(found)
-    shares = session.backend.multiply([(x.shared, y.shared) for x, y in pairs])
-    return [
-        x._replace(shared=shared, range=found, bits=x.bits + y.bits)
-        for (x, y), shared, found in zip(pairs, shares, ranges, strict=True)
-    ]
+    return ranges
 
 
 def products(pairs: Sequence[tuple[Raw, Raw]], bits: int) -> list[Raw]:
     """Return products rounded to so many fraction bits. Each is off by less than one unit of these."""
-    return cut_all(exact_products(pairs), bits)
+    cuts = {x.bits + y.bits - bits for x, y in pairs}
+    if len(cuts) > 1:
+        return cut_all(exact_products(pairs), bits)
+    (cut,), ranges = cuts, _product_ranges(pairs)
+    bound = max(found.bound for found in ranges)
+    shares = pairs[0][0].session.multiply_rounded([(x.shared, y.shared) for x, y in pairs], cut, bound)
+    return [
+        Raw(x.session, x.label, shared, found.truncate(cut), bits)
+        for (x, _), shared, found in zip(pairs, shares, ranges, strict=True)
+    ]
 
 
 def polynomial(x: Raw, coefficients: Sequence[Decimal], bits: int) -> Raw:
-    """Return a polynomial with public coefficients, the constant one first, in ceil(log2(degree)) rounds of products.
+    """Return a polynomial with public coefficients, the constant one first, in :func:`polynomial_rounds` of products.
 
-    Where |x| <= 1, power i is off by less than 2i - 1 units of x. The result is off by the sum of these times the
-    coefficients, by half a unit of 2^-COEFFICIENT_BITS for each coefficient, and by one unit for its own rounding.
+    Where |x| <= 1, power i is off by less than 2i - 1 units of x. For some degrees it is A + x^h B, where h is a power
+    of two and the upper part B is rounded with x^h (Paterson and Stockmeyer, 1973). See :func:`polynomial_error`.
     """
     degree = len(coefficients) - 1
-    powers = {1: x}
+    height = _height(degree)
+    if height is None:
+        powers = _powers(x, {1: x}, degree)
+        return combined([powers[i] for i in range(1, degree + 1)], coefficients, COEFFICIENT_BITS).with_bits(bits)
+    powers = _powers(x, {1: x}, height // 2)
+    wanted = range(height // 2 + 1, height + 1)
+    exact = exact_products([(powers[(i + 1) // 2], powers[i // 2]) for i in wanted])
+    above = combined([powers[i] for i in range(1, degree - height + 1)], coefficients[height:], x.bits)
+    *found, above = cut_all([*exact, above], x.bits)
+    powers |= dict(zip(wanted, found, strict=True))
+    (upper,) = exact_products([(powers[height], above)])
+    lower = combined([powers[i] for i in range(1, height)], coefficients[:height], x.bits)
+    return upper.add(lower).with_bits(bits)
+
+
+def _powers(x: Raw, powers: dict[int, Raw], degree: int) -> dict[int, Raw]:
+    """Return the powers up to a degree, from those that are there."""
     while len(powers) < degree:
         have = len(powers)
         wanted = range(have + 1, min(2 * have, degree) + 1)
         found = products([(powers[(i + 1) // 2], powers[i // 2]) for i in wanted], x.bits)
         powers |= dict(zip(wanted, found, strict=True))
-    constant = nearest(coefficients[0], x.bits + COEFFICIENT_BITS)
-    terms = [powers[i].times_real(coefficients[i]) for i in range(1, degree + 1)]
-    total = terms[0]
-    for term in terms[1:]:
-        total = total.add(term)
-    return total.add_integer(constant).with_bits(bits)
+    return powers
+
+
+def _height(degree: int) -> int | None:
+    """Return the h of :func:`polynomial`, or None where the upper part would have to wait for x^h."""
+    height = 1 << max(0, (degree - 1).bit_length() - 1)
+    return height if height > 1 and degree - height <= height // 2 else None
+
+
+def polynomial_rounds(degree: int) -> int:
+    """Return the rounds of products that are rounded before the last rounding."""
+    ladder = (degree - 1).bit_length()
+    return ladder if _height(degree) is None else ladder - 1
+
+
+def combined(powers: Sequence[Raw], coefficients: Sequence[Decimal], bits: int) -> Raw:
+    """Return numbers times public coefficients, and the first of these alone, as one linear function.
+
+    The coefficients have so many fraction bits, which are added to those of the numbers. Nothing is rounded.
+    """
+    first = powers[0]
+    constant, *factors = (nearest(coefficient, bits) for coefficient in coefficients)
+    found = Range(0, 0)
+    for power, factor in zip(powers, factors, strict=True):
+        found = found + power.range * Range(factor, factor)
+    words = [np.uint64(factor % (1 << 64)) for factor in factors]
+
+    def sum_of(*arrays: Words) -> Words:
+        total = np.asarray(arrays[0] * words[0])
+        for array, word in zip(arrays[1:], words[1:], strict=True):
+            total += array * word
+        return total
+
+    shared = first.session.backend.linear(wrapping(sum_of), first.shape, *[power.shared for power in powers])
+    largest = max(powers, key=lambda power: power.range.bound)
+    total = largest._checked(shared, found, first.bits + bits, f"a sum of {len(powers)} terms")
+    return total.add_integer(constant << first.bits)
 
 
 def polynomial_error(coefficients: Sequence[Decimal], x_bits: int, bits: int) -> float:
-    """Return how far roundings alone can move a polynomial on |x| <= 1, as a real number."""
-    unit = 2.0**-x_bits
-    powers = sum(abs(float(c)) * (2 * i - 1) * unit for i, c in enumerate(coefficients) if i > 1)
-    return powers + len(coefficients) * 2.0 ** -(COEFFICIENT_BITS + 1) + 2.0**-bits
+    """Return how far roundings alone can move a polynomial on |x| <= 1, as a real number.
+
+    Each power counts by its own roundings times its coefficient. Of A + x^h B those of x^h count for all of B, those of
+    B as for a polynomial of its own, and two units for its rounding and for products of errors. Each coefficient is off
+    by half a unit of its own, and the result is rounded once.
+    """
+    height = _height(len(coefficients) - 1)
+    sizes = [abs(float(coefficient)) for coefficient in coefficients]
+    if height is None:
+        units = sum(size * (2 * i - 1) for i, size in enumerate(sizes) if i > 1)
+        return units * 2.0**-x_bits + len(sizes) * 2.0 ** -(COEFFICIENT_BITS + 1) + 2.0**-bits
+    units = sum(size * (2 * min(i, height) - 1) for i, size in enumerate(sizes) if i > 1)
+    units += sum(size * (2 * i - 1) for i, size in enumerate(sizes[height:]) if i > 1)
+    return (units + 2 + len(sizes) / 2) * 2.0**-x_bits + 2.0**-bits
 
 
 def below_each(x: Raw, thresholds: Sequence[int]) -> list[Shared]:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from mpc.errors import OrderError, ParameterError
 from mpc.ring import Words
 from mpc.tensors.autograd import Backward, Node
-from mpc.tensors.backends.interface import Ahead, Backend, Rounding, Shape, Shared
+from mpc.tensors.backends.interface import Ahead, Backend, RoundedProducts, Rounding, Shape, Shared
 from mpc.tensors.checking import Checker, Reference
 from mpc.tensors.noise import Scale, exact_scale
 from mpc.tensors.public import encode, encode_public
@@ -223,6 +223,8 @@ class Session:
 
     def require_room(self, found: Range, label: str, why: str, factors: Sequence[PrivateTensor | Factor]) -> None:
         """Refuse what the ring cannot hold. See :func:`mpc.tensors.ranges.require_room`."""
+        if found.bits <= self.format.ring_bits:  # as nearly always, so that nothing is made for the sentence
+            return
         plain = [
             factor if isinstance(factor, Factor) else Factor(factor.bound, factor.fraction_bits) for factor in factors
         ]
@@ -236,6 +238,12 @@ class Session:
     def truncate(self, values: Sequence[Shared], bits: int, bound: int) -> list[Shared]:
         """Return values divided by 2^bits and rounded as this session rounds, all in one round."""
         return list(self.backend.truncate(values, bits, bound, self.rounding) if bits else values)
+
+    def multiply_rounded(self, pairs: Sequence[tuple[Shared, Shared]], bits: int, bound: int) -> list[Shared]:
+        """Return element-wise products divided by 2^bits and rounded as :meth:`truncate` does, of at most `bound`."""
+        if bits and isinstance(self.backend, RoundedProducts):
+            return list(self.backend.multiply_rounded(pairs, bits, bound, self.rounding))
+        return self.truncate(self.backend.multiply(pairs), bits, bound)
 
     def wrap(
         self,
@@ -275,7 +283,7 @@ class Session:
             error: the operation's largest error, as a real number, on top of its inputs' errors.
             backward: see :class:`mpc.tensors.autograd.Node`. None where no gradient flows.
         """
-        owners = frozenset[str]().union(*(parent.owners for parent in parents))
+        owners = parents[0].owners if len(parents) == 1 else frozenset[str]().union(*[each.owners for each in parents])
         tensor = PrivateTensor(self, shared, found, fraction_bits, owners)
         if backward and self._gradients and any(parent.requires_grad for parent in parents):
             tensor.requires_grad = True

@@ -19,7 +19,7 @@ mask a needs no opening of c either, because c = x - a is open already, and r is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
+from functools import partial
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from mpc.errors import RangeError
 from mpc.ring import Words
 from mpc.tensors.backends import tree
 from mpc.tensors.backends.handles import Handle, Mask, roots_of
-from mpc.tensors.backends.kernels import whole
+from mpc.tensors.backends.kernels import from_plane, whole
 from mpc.tensors.backends.layout import Layout, joined, parted
 from mpc.tensors.backends.moving import moved
 from mpc.tensors.backends.party import Party
@@ -52,13 +52,14 @@ def less_than(party: Party, numbers: Sequence[Words], layout: Layout, bits: int,
         top: whether to add, by XOR, bit number `bits` of both.
     """
     groups = -(-bits // GROUP_BITS)
+    flat = tree.is_flat(groups, layout.words)
     rows = _table_rows(bits)
     dealt = party.dealing.deal_planes(
         (rows + top, layout.secret_words),
         lambda: tables_of_planes(np.ascontiguousarray(layout.secret_planes(numbers, bits + top)), bits),
     )
     if not party.computes:
-        tree.dealt(party, groups, layout.words)
+        tree.dealt(party, groups, layout.words, flat=flat)
         return np.zeros(layout.words, dtype=np.uint64)
     planes = layout.planes(numbers, bits + top)
     result: Words = np.bitwise_xor.reduce(layout.spread(dealt[rows:]), axis=0)
@@ -67,7 +68,7 @@ def less_than(party: Party, numbers: Sequence[Words], layout: Layout, bits: int,
     if groups == 0:
         return result
     less, equal = chosen_planes(whole(dealt), whole(planes), bits, int(party.one), layout.secret_blocks())
-    result ^= tree.whole(party, less, equal)
+    result ^= tree.whole(party, less, equal, flat=flat)
     return result
 
 
@@ -79,31 +80,34 @@ def _table_rows(bits: int) -> int:
 
 def to_ring(party: Party, plane: Words, layout: Layout) -> list[Handle]:
     """Return bits in the ring from XOR shares of their plane, in one round. They are masked from the start."""
-    shapes = layout.shapes
-    count = sum(prod(shape) for shape in shapes)
+    shapes, bits = layout.shapes, party.ring_bits
     beta = party.dealing.mask_planes((layout.words,))
-    ring_beta = party.dealing.deal((count,), party.ring_bits, lambda: layout.bits(beta))
+    blocks = list(layout.blocks())  # each on its own, so that large arrays are not joined
+    ring_betas = [
+        party.dealing.deal((count,), bits, partial(from_plane, beta[part], count)) for _, count, part in blocks
+    ]
+    handles: dict[int, Handle] = {}
     if not party.computes:
         party.pass_by("bits to ring", [(beta.size, 64)], shapes)
-        handles = [party.handle(shape, None) for shape in shapes]
-        for handle, value in zip(handles, layout.by_place(ring_beta), strict=True):
-            handle.bit_mask = Mask(value=value)
-        return handles
+        for (places, _, _), ring_beta in zip(blocks, ring_betas, strict=True):
+            for place, value in zip(places, parted(ring_beta, [shapes[each] for each in places]), strict=True):
+                handles[place] = party.handle(shapes[place], None)
+                handles[place].bit_mask = Mask(value=value)
+        return [handles[place] for place in range(len(shapes))]
     (opened,) = party.open("bits to ring", [Part(plane ^ beta, planes=True)], shapes)
-    t = layout.bits(opened)
-    twice = t << _ONE
-    sign = party.reduce(np.subtract(_ONE, twice, out=twice))
-    share = sign * ring_beta
-    if party.first:
-        share += t
-    handles = []
-    arrays = (t, sign, ring_beta, party.reduce(share))
-    parts = zip(*(layout.by_place(flat) for flat in arrays), shapes, strict=True)
-    for t_part, sign_part, beta_part, share_part, shape in parts:
-        handle = party.handle(shape, share_part)
-        handle.bit_mask = Mask(opened=t_part, sign=sign_part, share=beta_part)
-        handles.append(handle)
-    return handles
+    for (places, count, part), ring_beta in zip(blocks, ring_betas, strict=True):
+        t = from_plane(opened[part], count)
+        twice = t << _ONE
+        sign = party.reduce(np.subtract(_ONE, twice, out=twice))
+        share = sign * ring_beta
+        if party.first:
+            share += t
+        block = [shapes[place] for place in places]
+        arrays = [parted(flat, block) for flat in (t, sign, ring_beta, party.reduce(share))]
+        for place, t_part, sign_part, beta_part, share_part in zip(places, *arrays, strict=True):
+            handles[place] = party.handle(shapes[place], share_part)
+            handles[place].bit_mask = Mask(opened=t_part, sign=sign_part, share=beta_part)
+    return [handles[place] for place in range(len(shapes))]
 
 
 def negative(party: Party, values: Sequence[Handle], bound: int) -> list[Handle]:

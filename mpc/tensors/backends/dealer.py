@@ -22,9 +22,7 @@ from mpc.tensors.backends.arguments import (
     applied,
     broadcast,
     check_channels,
-    check_dealt_parties,
     check_input,
-    check_ring,
     matmul_shape,
     ring_words,
 )
@@ -33,11 +31,11 @@ from mpc.tensors.backends.gathers import gather_of, gathered
 from mpc.tensors.backends.handles import Handle, mask_of_public
 from mpc.tensors.backends.inputs import Inputs
 from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared, Times
-from mpc.tensors.backends.kernels import KeyStream, matmul
+from mpc.tensors.backends.kernels import KeyStream
 from mpc.tensors.backends.layout import joined, parted
 from mpc.tensors.backends.moving import add_masks, add_to_masks, multiply_masks
 from mpc.tensors.backends.party import Party
-from mpc.tensors.backends.seeds import Agreement, receive_seeds, send_seeds, stream_of
+from mpc.tensors.backends.seeds import Agreement, agreement_of, receive_seeds, send_seeds, stream_of
 from mpc.tensors.network import InStep, Network, from_wire, to_wire, wire_size
 
 
@@ -306,6 +304,23 @@ class DealerBackend:
                 return _shapes_alone(party, shapes)
             return products.multiply(party, handles, shapes)
 
+    def multiply_rounded(
+        self, pairs: Sequence[tuple[Shared, Shared]], bits: int, bound: int, rounding: Rounding
+    ) -> list[Handle]:
+        """Return the element-wise products / 2^bits, rounded, for which the provider sends one message.
+
+        Raises:
+            RangeError: as :meth:`truncate`.
+        """
+        handles = [(self._party.check(x), self._party.check(y)) for x, y in pairs]
+        shapes = [broadcast(x.shape, y.shape) for x, y in handles]
+        truncation.check(self.ring_bits, bits, bound, rounding)
+        with self._step("multiply") as party:
+            if self._is_outside:
+                return _shapes_alone(party, shapes)
+            with party.dealing.correlation("multiply", shapes, f"{rounding} by {bits} bits"):
+                return truncation.truncate(party, products.multiply(party, handles, shapes), bits, bound, rounding)
+
     def matmul(self, pairs: Sequence[tuple[Shared, Shared]]) -> list[Handle]:
         """Return matrix products `(..., m, k) @ (..., k, n)`, in one round, or in none where all are masked already."""
         handles = [(self._party.check(x), self._party.check(y)) for x, y in pairs]
@@ -313,7 +328,7 @@ class DealerBackend:
         with self._step("matmul") as party:
             if self._is_outside:
                 return _shapes_alone(party, shapes)
-            return products.matmul(party, handles, shapes, matmul)
+            return products.matmul(party, handles, shapes)
 
     def truncate(self, values: Sequence[Shared], bits: int, bound: int, rounding: Rounding) -> list[Handle]:
         """Return values / 2^bits, rounded. `stochastic` takes one round, and the exact ones a comparison more.
@@ -402,15 +417,6 @@ class DealerBackend:
 
     def __repr__(self) -> str:
         return f"DealerBackend(me={self.me!r}, computing={self.computing}, ring_bits={self.ring_bits})"
-
-
-def agreement_of(
-    computing: Sequence[str], provider: str, outside: Sequence[str], ring_bits: int, backend: str = "dealer"
-) -> Agreement:
-    """Return what the parties of a session agree on. Raises ParameterError for what it cannot have with a dealer."""
-    check_dealt_parties(computing, provider, outside)
-    check_ring(ring_bits)
-    return Agreement(backend, ring_bits, tuple(computing), provider, tuple(outside))
 
 
 def _shapes_alone(party: Party, shapes: Sequence[Shape]) -> list[Handle]:

@@ -16,12 +16,13 @@ import numpy as np
 from mpc.channels.frames import frame_size
 from mpc.randomness import RoleRandomness
 from mpc.ring import Words
-from mpc.tensors.backends.dealer import DealerBackend, agreement_of
+from mpc.tensors.backends.dealer import DealerBackend
 from mpc.tensors.backends.dealing import Dealing, shapes_in_label
 from mpc.tensors.backends.handles import Handle, Owed
 from mpc.tensors.backends.interface import Cost, Shape, Shared
 from mpc.tensors.backends.kernels import SEED_BYTES
 from mpc.tensors.backends.party import Party
+from mpc.tensors.backends.seeds import agreement_of
 from mpc.tensors.network import Network, wire_size
 
 PLANNER = "planner"

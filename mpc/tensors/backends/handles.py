@@ -114,6 +114,37 @@ class Mask(NamedTuple):
         return "Mask(<hidden>)"
 
 
+class Later:
+    """A mask of a rounded value, whose arrays are made when they are first needed, if ever.
+
+    Attributes:
+        tops: how many tops it has.
+    """
+
+    __slots__ = ("_make", "_mask", "tops")
+
+    def __init__(self, make: Callable[[], Mask] | None, tops: int, mask: Mask | None = None) -> None:
+        self._make = make
+        self._mask = mask
+        self.tops = tops
+
+    @classmethod
+    def of(cls, mask: Mask) -> Later:
+        """Return a mask that is there already."""
+        return cls(None, len(mask.tops), mask)
+
+    @property
+    def mask(self) -> Mask:
+        if self._mask is None:
+            if self._make is None:
+                raise OrderError("expected a mask or what makes it, found neither")
+            self._mask, self._make = self._make(), None  # which holds arrays that nobody needs any more
+        return self._mask
+
+    def __repr__(self) -> str:
+        return f"Later(tops={self.tops})"
+
+
 def zeros(shape: Shape) -> Words:
     """Return zeros that take no memory."""
     return np.broadcast_to(np.uint64(0), shape)
@@ -163,8 +194,8 @@ class Handle:
     """
 
     __slots__ = (
-        "_bit_mask", "_later", "_mask", "_rounded_mask", "_rounding", "drawn", "given", "origin", "owed", "owner",
-        "session", "shape", "share", "size",
+        "_bit_mask", "_later", "_mask", "_rounded", "drawn", "given", "origin", "owed", "owner", "session", "shape",
+        "share", "size",
     )  # fmt: skip
 
     def __init__(self, session: object, shape: Shape, share: Words | None, *, given: bool = False) -> None:
@@ -179,9 +210,8 @@ class Handle:
         self.drawn = False
         self._mask: Mask | None = None
         self._bit_mask: Mask | None = None
-        self._rounded_mask: Mask | None = None
-        self._rounding: Callable[[], Mask] | None = None
-        self._later: Callable[[], Mask] | None = None
+        self._rounded: Later | None = None  # of its own rounding
+        self._later: Later | None = None  # that it has only until it gets one of sign 1
 
     @property
     def mask(self) -> Mask | None:
@@ -215,25 +245,27 @@ class Handle:
     @property
     def rounded_mask(self) -> Mask | None:
         """The mask that a value got when it was rounded, which serves element-wise products and comparisons."""
-        if self._rounding is not None:
-            self._rounded_mask, self._rounding = self._rounding(), None
-        elif self._later is not None:
-            self._rounded_mask, self._later = self._later(), None
-        return self._rounded_mask
+        later = self._rounded or self._later
+        return None if later is None else later.mask
 
     @rounded_mask.setter
     def rounded_mask(self, mask: Mask) -> None:
-        if self._rounded_mask is not None:
+        self.round_by(Later.of(mask))
+
+    @property
+    def rounded_later(self) -> Later | None:
+        """The same mask, which need not be made yet."""
+        return self._rounded or self._later
+
+    def round_by(self, later: Later) -> None:
+        """Take the mask of a rounding."""
+        if self._rounded is not None:
             raise OrderError(f"expected {self!r} without a mask of its rounding, found that it has one already")
-        self._rounded_mask = mask
+        self._rounded = later
 
-    def round_by(self, make: Callable[[], Mask]) -> None:
-        """Take the mask of a rounding, whose arrays are made when they are needed, if ever."""
-        self._rounding = make
-
-    def round_later(self, make: Callable[[], Mask]) -> None:
-        """Take a mask as a rounded value has it, which is made when it is needed, if ever."""
-        self._later = make
+    def round_later(self, later: Later) -> None:
+        """Take a mask as a rounded value has it, for as long as there is none of sign 1."""
+        self._later = later
 
     @property
     def is_derived(self) -> bool:
@@ -243,8 +275,7 @@ class Handle:
     @property
     def is_masked(self) -> bool:
         """Whether the value has a mask of sign 1, or one that it got when it was rounded."""
-        made_later = self._rounding is not None or self._later is not None
-        return self._mask is not None or self._rounded_mask is not None or made_later
+        return self._mask is not None or self._rounded is not None or self._later is not None
 
     def came_from(
         self,

@@ -178,6 +178,17 @@ class ManyEnds(Protocol):
 
 
 @runtime_checkable
+class RoundedProducts(Protocol):
+    """What a back-end may offer besides: products that are rounded at once, for fewer messages."""
+
+    def multiply_rounded(
+        self, pairs: Sequence[tuple[Shared, Shared]], bits: int, bound: int, rounding: Rounding
+    ) -> Sequence[Shared]:
+        """Return what `truncate` makes of what `multiply` gives."""
+        ...
+
+
+@runtime_checkable
 class Ahead(Protocol):
     """What a back-end may offer besides: openings that share a round with earlier ones."""
 

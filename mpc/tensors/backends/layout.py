@@ -16,7 +16,7 @@ import numpy as np
 from mpc.ring import Words
 from mpc.tensors.backends.handles import Mask
 from mpc.tensors.backends.interface import Shape
-from mpc.tensors.backends.kernels import from_plane, plane_words, to_planes
+from mpc.tensors.backends.kernels import plane_words, to_planes
 
 
 def joined(arrays: Sequence[Words]) -> Words:
@@ -77,11 +77,6 @@ class Layout:
         """Of a plane of all secrets."""
         return sum(run.words for run in self.runs)
 
-    @property
-    def order(self) -> list[int]:
-        """The places of all values as they stand in planes."""
-        return [place for run in self.runs for block in run.blocks for place in block]
-
     def planes(self, arrays: Sequence[Words], bits: int) -> Words:
         """Return the planes of all values."""
         return _side_by_side([_planes(arrays, block, bits) for run in self.runs for block in run.blocks])
@@ -120,17 +115,6 @@ class Layout:
             for block in run.blocks:
                 yield block, run.count, slice(start, start + run.words)
                 start += run.words
-
-    def bits(self, plane: Words) -> Words:
-        """Return the bits of one plane of values, as words that are 0 or 1, in the order of :attr:`order`."""
-        parts = [from_plane(plane[part], count) for _, count, part in self.blocks()]
-        return parts[0] if len(parts) == 1 else joined(parts)
-
-    def by_place(self, flat: Words) -> list[Words]:
-        """Return the arrays by place from numbers in the order of :attr:`order`."""
-        order = self.order
-        found = dict(zip(order, parted(flat, [self.shapes[place] for place in order]), strict=True))
-        return [found[place] for place in range(len(self.shapes))]
 
 
 def _planes(arrays: Sequence[Words], places: Sequence[int], bits: int) -> Words:

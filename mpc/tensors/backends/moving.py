@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from mpc.ring import Words
-from mpc.tensors.backends.handles import Handle, Mask, roots_of
+from mpc.tensors.backends.handles import Handle, Later, Mask, roots_of
 from mpc.tensors.backends.interface import Shape, Times
 from mpc.tensors.backends.party import Party
 from mpc.tensors.backends.products import derive
@@ -61,8 +61,12 @@ def _on_arrays(party: Party, function: Times) -> Callable[[Words | None], Words]
     return lambda words: party.reduce(function(party.known(words)))
 
 
-def _mask_of(party: Party, handle: Handle) -> Mask | None:
-    return handle.mask or handle.rounded_mask or (None if roots_of(handle) else derive(party, handle))
+def _mask_of(party: Party, handle: Handle) -> Later | None:
+    """Return the mask of a value, or None where it has none that another one may be added to."""
+    if handle.mask is None and (later := handle.rounded_later) is not None:
+        return later
+    mask = handle.mask or (None if roots_of(handle) else derive(party, handle))
+    return None if mask is None or mask.owed else Later.of(mask)
 
 
 def add_masks(party: Party, function: np.ufunc, x: Handle, y: Handle, result: Handle) -> None:
@@ -70,13 +74,15 @@ def add_masks(party: Party, function: np.ufunc, x: Handle, y: Handle, result: Ha
     if not any(each.mask is None and each.is_masked for each in (x, y)):  # none of them is rounded
         return
     first, second = _mask_of(party, x), _mask_of(party, y)
-    if first is None or second is None or first.owed or second.owed:
+    if first is None or second is None:
         return
-    if 0 < len(first.tops) + len(second.tops) <= MOST_TOPS:
-        result.round_later(partial(_sum_of, party, function, first, second, result.shape))
+    tops = first.tops + second.tops
+    if 0 < tops <= MOST_TOPS:
+        result.round_later(Later(partial(_sum_of, party, function, first, second, result.shape), tops))
 
 
-def _sum_of(party: Party, function: np.ufunc, first: Mask, second: Mask, shape: Shape) -> Mask:
+def _sum_of(party: Party, function: np.ufunc, one: Later, other: Later, shape: Shape) -> Mask:
+    first, second = one.mask, other.mask
     if function is np.subtract:
         second = _times(party, second, _MINUS)
     tops = (*first.tops, *second.tops)

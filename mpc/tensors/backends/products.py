@@ -31,6 +31,7 @@ from mpc.errors import OrderError, ParameterError
 from mpc.ring import Words
 from mpc.tensors.backends.handles import Handle, Mask, Origin, Owed, Top, roots_of, zeros
 from mpc.tensors.backends.interface import Linear, Shape
+from mpc.tensors.backends.kernels import matmul as matrix_product
 from mpc.tensors.backends.kernels import multiply_layer, whole
 from mpc.tensors.backends.party import Party
 from mpc.tensors.network import Part
@@ -273,7 +274,7 @@ def _is_bit(handle: Handle) -> bool:
 def _is_rounded(handle: Handle, shape: Shape) -> bool:
     """Return whether the mask of a handle may be that of its rounding. Repeated often, an own one costs less."""
     fits = handle.shape == shape or prod(shape) <= LARGEST_REPEATED
-    return handle.mask is None and handle.rounded_mask is not None and fits
+    return handle.mask is None and handle.rounded_later is not None and fits
 
 
 def _elementwise(party: Party, x: Handle, y: Handle, shape: Shape) -> Handle:
@@ -323,14 +324,12 @@ def _made_top(party: Party, top: Top, y: Mask, shape: Shape) -> Words:
     return np.asarray(spread(party.known(top.value) * party.known(y.value), shape) & low)
 
 
-def matmul(
-    party: Party, pairs: Sequence[tuple[Handle, Handle]], shapes: Sequence[tuple[int, ...]], product: Product
-) -> list[Handle]:
-    """Return matrix products by the given function, whose masks have no signs."""
+def matmul(party: Party, pairs: Sequence[tuple[Handle, Handle]], shapes: Sequence[tuple[int, ...]]) -> list[Handle]:
+    """Return matrix products, whose masks have no signs."""
     mask_all(party, [handle for pair in pairs for handle in pair])
     with party.dealing.correlation("matmul", shapes):
         return [
-            _product(party, derive(party, x), derive(party, y), shape, product, signed=False)
+            _product(party, derive(party, x), derive(party, y), shape, matrix_product, signed=False)
             for (x, y), shape in zip(pairs, shapes, strict=True)
         ]
 
@@ -373,7 +372,7 @@ def _product(party: Party, x: Mask, y: Mask, shape: tuple[int, ...], product: Pr
         share = _of_elements(party.first, e, f, a, b)
     else:
         share = product(e, b)
-        share += product(a + e if party.first else a, f)
+        matrix_product(a + e if party.first else a, f, share, adds=True)
     if signed:
         share = np.add(share, c, out=np.asarray(c))  # which a sign was multiplied by, so that it is nobody else's
     result = party.handle(shape, party.reduce(share))

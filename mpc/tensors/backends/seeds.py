@@ -13,13 +13,14 @@ else, and nobody waits in between.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from mpc.errors import ProtocolError
 from mpc.randomness import RoleRandomness
+from mpc.tensors.backends.arguments import check_dealt_parties, check_ring
 from mpc.tensors.backends.kernels import SEED_BYTES, KeyStream
 from mpc.tensors.network import Network
 
@@ -32,6 +33,15 @@ class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     computing: tuple[str, ...]
     provider: str
     outside: tuple[str, ...]
+
+
+def agreement_of(
+    computing: Sequence[str], provider: str, outside: Sequence[str], ring_bits: int, backend: str = "dealer"
+) -> Agreement:
+    """Return what the parties of a session agree on. Raises ParameterError for what it cannot have with a dealer."""
+    check_dealt_parties(computing, provider, outside)
+    check_ring(ring_bits)
+    return Agreement(backend, ring_bits, tuple(computing), provider, tuple(outside))
 
 
 @dataclass(repr=False)

@@ -8,7 +8,8 @@ A product of several shared bits takes one round as that of two does. Each facto
 provider deals the products of the masks a of all that ever meet. The product of all d ^ a is then linear in what was
 dealt. Its public coefficients are products of opened bits (Ohata and Nuida, FC 2020, who call the correlations
 Beaver triple extensions). A node of four takes half of the rounds that pairs take. It needs more than three pairs do,
-so that the nodes of a level are as small as the number of rounds allows.
+so that the nodes of a level are as small as the number of rounds allows. Where there are few values, one node of all
+groups takes a single round. What it needs doubles with each group, and is still little.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from mpc.tensors.backends.interface import Shape
 from mpc.tensors.network import Part
 
 ARITY = 4
+MOST_FLAT = 8
+"""Groups that one node may put together, as many as the core multiplies bits at a time."""
+FLAT_BYTES = 1 << 18
+"""What may be dealt for such a node, which takes a round less than a tree of two levels."""
 Factors = tuple[str, ...]
 
 
@@ -190,17 +195,28 @@ def _kinds(groups: int, left: int) -> list[tuple[int, int, int]]:
     return [*kinds, (larger * (members + 1), members, left - larger)] if members > 1 else kinds
 
 
-def _blocks(groups: int) -> list[tuple[int, int, int]]:
-    """Return for one level the first group, the members and the number of nodes of each kind that there is."""
-    return _kinds(groups, _plan(groups)[1])
+@cache
+def is_flat(groups: int, size: int) -> bool:
+    """Return whether one node of all groups is worth it, for planes of so many words."""
+    return ARITY < groups <= MOST_FLAT and 8 * size * _node_words(groups, with_equal=False) <= FLAT_BYTES
 
 
-def whole(party: BitParty, less: Words, equal: Words) -> Words:
-    """Return XOR shares of the whole comparison, from `(groups, words)` shares of its groups, the lowest one first."""
+def _nodes_of(
+    party: BitParty, groups: int, size: int, *, flat: bool
+) -> tuple[list[tuple[int, int, int]], list[_Nodes]]:
+    """Return for one level the first group, the members and the number of nodes of each kind, and these nodes."""
+    blocks = [(0, groups, 1)] if flat else _kinds(groups, _plan(groups)[1])
+    with_equal = groups > ARITY and not flat
+    return blocks, [_Nodes(party, members, count, size, with_equal=with_equal) for _, members, count in blocks]
+
+
+def whole(party: BitParty, less: Words, equal: Words, *, flat: bool = False) -> Words:
+    """Return XOR shares of the whole comparison, from `(groups, words)` shares of its groups, the lowest one first.
+
+    All groups are in one node if it is `flat`.
+    """
     while len(less) > 1:
-        groups, size = less.shape
-        blocks = _blocks(groups)
-        nodes = [_Nodes(party, members, count, size, with_equal=groups > ARITY) for _, members, count in blocks]
+        blocks, nodes = _nodes_of(party, *less.shape, flat=flat)
         inner = [(_inner(less, block), _inner(equal, block)) for block in blocks]
         shares = [node.masked(*pair) for node, pair in zip(nodes, inner, strict=True)]
         opened = party.open("bits", [Part(share, planes=True) for share in shares], [share.shape for share in shares])
@@ -212,11 +228,10 @@ def whole(party: BitParty, less: Words, equal: Words) -> Words:
     return result
 
 
-def dealt(party: BitParty, groups: int, size: int) -> None:
+def dealt(party: BitParty, groups: int, size: int, *, flat: bool = False) -> None:
     """Deal, as the provider, what :func:`whole` takes."""
     while groups > 1:
-        blocks = _blocks(groups)
-        nodes = [_Nodes(party, members, count, size, with_equal=groups > ARITY) for _, members, count in blocks]
+        blocks, nodes = _nodes_of(party, groups, size, flat=flat)
         party.pass_by("bits", [(node.masks.size, 64) for node in nodes], [node.masks.shape for node in nodes])
         groups -= sum((members - 1) * count for _, members, count in blocks)
 

@@ -36,7 +36,7 @@ import numpy as np
 from mpc.errors import OrderError, ParameterError, RangeError
 from mpc.ring import Words
 from mpc.tensors.backends.comparison import less_than, to_ring
-from mpc.tensors.backends.handles import Handle, Mask, Top
+from mpc.tensors.backends.handles import Handle, Later, Mask, Top
 from mpc.tensors.backends.interface import Rounding
 from mpc.tensors.backends.kernels import cut_masks, cut_shares, whole
 from mpc.tensors.backends.layout import Layout
@@ -130,7 +130,7 @@ def _stochastic(party: Party, mask: Mask, shape: tuple[int, ...], bits: int, hal
     opened, offset = party.known(mask.opened), (1 << (ring - 2)) + half
     share = cut_shares(whole(opened), offset, whole(u), whole(r_top), ring, bits, party.first)
     result = party.handle(shape, share)
-    result.round_by(partial(_rounded_mask, party, mask, half, bits, u, r_top))
+    result.round_by(Later(partial(_rounded_mask, party, mask, half, bits, u, r_top), 1))
     return result
 
 

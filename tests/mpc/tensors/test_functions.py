@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 
 from mpc.errors import ParameterError, RangeError
 from mpc.ring import Ring
+from mpc.tensors.backends.dry import DryDealer
 from mpc.tensors.exponentials import log_sum_exp, recipe, softplus
 from mpc.tensors.inverses import short_reciprocal
-from mpc.tensors.raw import Raw, nearest
+from mpc.tensors.raw import Raw, nearest, polynomial, polynomial_error, polynomial_rounds
+from mpc.tensors.session import Session
 from mpc.tensors.sigmoids import KNOTS, coefficients, plain_sigmoid
 from mpc.tensors.tensor import PrivateTensor
 from tests.mpc.tensors.sessions import opened, private, session
@@ -50,6 +53,31 @@ def test_errors_are_within_what_is_stated(name: str) -> None:
     expected = exact(values)
     found = opened(function(private(session(), values, bound)))
     assert (np.abs(found - expected) <= stated(expected)).all(), np.abs(found - expected).max() / UNIT
+
+
+@pytest.mark.parametrize("degree", range(1, 13))
+@pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, -1)], ids=str)
+def test_a_polynomial_is_within_its_stated_error_at_any_degree(degree: int, signs: tuple[int, int]) -> None:
+    """Coefficients are as large as the ring has room for, so that a rounding that is left out shows."""
+    coefficients = [Decimal(signs[i % 2]) * Decimal(i + 7) / Decimal(3 * i + 8) for i in range(degree + 1)]
+    values = np.append(np.linspace(-1, 1, 4001), [0, 1, -1])
+    x = private(session(), values, 1)
+    plain = np.polynomial.Polynomial([float(each) for each in coefficients])(np.rint(values / UNIT) * UNIT)
+    found = polynomial(Raw.of("polynomial", x).with_bits(27), coefficients, 26)
+    stated = polynomial_error(coefficients, 27, 26)
+    error = np.abs(opened(PrivateTensor(x.session, found.shared, found.range, found.bits)) - plain)
+    assert error.max() <= stated <= 120 * 2.0**-27 + (degree + 1) * 2.0**-29 + 2.0**-26
+
+
+@pytest.mark.parametrize("degree", range(1, 13))
+def test_a_polynomial_takes_as_many_rounds_as_are_foreseen(degree: int) -> None:
+    """One opens x, if there are products, and one rounds the result. Products of rounded values open nothing."""
+    planner = Session(DryDealer(("alice", "bob"), "carol", (), 64))
+    x = planner.input("alice", None, shape=(3,), bound=1)
+    polynomial(Raw.of("polynomial", x).with_bits(28), [Decimal("0.1")] * (degree + 1), 28)
+    rounds = max(cost.rounds for cost in planner.backend.costs.values())
+    assert rounds == polynomial_rounds(degree) + 1 + (degree > 1)
+    assert polynomial_rounds(degree) == {1: 0, 2: 1, 3: 1, 4: 2, 5: 2, 6: 2, 7: 3, 8: 3}.get(degree, 3)
 
 
 @settings(max_examples=12, deadline=None)

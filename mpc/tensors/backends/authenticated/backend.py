@@ -33,11 +33,10 @@ from mpc.tensors.backends.authenticated.party import MOST_PENDING, MacParty
 from mpc.tensors.backends.authenticated.values import Dealt, Mask, Value
 from mpc.tensors.backends.authenticated.wide import Wide
 from mpc.tensors.backends.comparison import width_of
-from mpc.tensors.backends.dealer import agreement_of
 from mpc.tensors.backends.dealing import draw, shapes_in_label
 from mpc.tensors.backends.interface import Cost, Linear, Rounding, Shape, Shared
 from mpc.tensors.backends.kernels import KeyStream
-from mpc.tensors.backends.seeds import Agreement, receive_seeds, send_seeds, stream_of
+from mpc.tensors.backends.seeds import Agreement, agreement_of, receive_seeds, send_seeds, stream_of
 from mpc.tensors.backends.subsets import SUMS, sums_of_subsets
 from mpc.tensors.backends.truncation import check
 from mpc.tensors.network import Network, from_wire, to_wire, wire_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -244,16 +245,25 @@ def test_relu_takes_the_rounds_of_its_comparison_and_its_bit_is_masked() -> None
     assert (signed(results[1]) == np.maximum(X, 0)).all()
 
 
-@pytest.mark.parametrize(("bits", "rounds"), [(1, 2), (4, 2), (5, 3), (16, 3), (17, 4), (32, 4), (63, 4)])
-def test_a_comparison_takes_a_round_for_every_four_groups_of_four_bits(bits: int, rounds: int) -> None:
-    """One opens the value, and one takes the bit to the ring."""
+@pytest.mark.parametrize(
+    ("bits", "few", "many"),
+    [(1, 2, 2), (4, 2, 2), (5, 3, 3), (16, 3, 3), (17, 3, 4), (32, 3, 4), (33, 4, 4), (63, 4, 4)],
+)
+def test_a_comparison_takes_a_round_for_every_four_groups_of_four_bits(bits: int, few: int, many: int) -> None:
+    """One opens the value, and one takes the bit to the ring. Up to eight groups of few values take a single round."""
+    most = 2**bits - 1
+    numbers = [np.resize([most, -most, 0, -1, 1, most // 3, -(most // 5)], count) for count in (3, 50_000)]
 
-    def compared(backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
-        own = backend.linear(lambda w: w[:1, 0] * np.uint64(0), (1,), shared[0])
-        return backend.negative([own], 2**bits - 1)
+    def compared(values: np.ndarray, backend: DealerBackend, shared: list[Shared]) -> Sequence[Shared]:
+        zeros = backend.linear(
+            lambda w: np.zeros(values.shape, np.uint64) + w[:1, 0] * np.uint64(0), values.shape, shared[0]
+        )
+        return backend.negative([backend.add_public(zeros, values.astype(np.uint64))], most)
 
-    counts, _ = opened_bytes(2, compared)
-    assert counts[0][0] == rounds
+    counts, found = opened_bytes(2, *[partial(compared, values) for values in numbers])
+    assert [rounds for rounds, _ in counts] == [few, many]
+    for result, values in zip(found, numbers, strict=True):
+        assert (signed(result) == (values < 0)).all()
 
 
 @pytest.mark.parametrize("n", [2, 3])

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from mpc.errors import OrderError
+from mpc.errors import OrderError, RangeError
 from mpc.tensors.backends import DealerBackend, in_memory
 from mpc.tensors.backends.handles import Handle, Mask, Top
-from mpc.tensors.backends.interface import Shared, Times
+from mpc.tensors.backends.interface import Rounding, Shared, Times
 from tests.mpc.tensors.backends.session import PROVIDER, names, run, signed, together, words
 
 RNG = np.random.default_rng(31)
@@ -135,6 +135,70 @@ def test_a_product_of_what_was_rounded_takes_no_round_and_the_next_rounding_one(
 
     found = run(in_memory(names(2), PROVIDER), program)
     assert found["p0"] == found["p1"] == [1, 1, 2, 2, 3, 3, 4]
+
+
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("rounding", ["stochastic", "floor", "nearest"])
+def test_products_that_are_rounded_at_once_are_those_of_two_calls_by_one_message_less(
+    n: int, rounding: Rounding
+) -> None:
+    """The factors are rounded, so that the provider deals something for the product as well as for its rounding."""
+
+    def program(backend: DealerBackend, shared: list[Shared]) -> list[Shared]:
+        one, other = (rounded(backend, each) for each in shared)
+        pairs = [(one, other), (one, one)]
+        before = messages_dealt(backend)
+        found = backend.multiply_rounded(pairs, 4, 2**20, rounding)
+        between = messages_dealt(backend)
+        found += backend.truncate(backend.multiply(pairs), 4, 2**20, rounding)
+        dealt.append([between - before, messages_dealt(backend) - between])
+        return found
+
+    dealt: list[list[int]] = []
+    found = [signed(each) for each in together(n, [words(X), words(Y)], program)]
+    assert dealt.count([1, 2]) == 1  # the last party, which alone gets corrections
+    for exact, *results in zip([X * Y, X * X], found[:2], found[2:], strict=True):
+        for result in results:
+            lowest, highest = {
+                "stochastic": (exact >> 4, -(-exact >> 4)), "floor": (exact >> 4, exact >> 4),
+                "nearest": (exact + 8 >> 4, exact + 8 >> 4),
+            }[rounding]  # fmt: skip
+            assert (lowest <= result).all()
+            assert (result <= highest).all()
+
+
+def messages_dealt(backend: DealerBackend) -> int:
+    """How many messages of the provider this party has received."""
+    return 0 if backend.me == PROVIDER else backend._network.channel(PROVIDER)._received_frames
+
+
+def test_products_that_are_rounded_at_once_refuse_a_bound_that_the_ring_has_no_room_for() -> None:
+    def program(backend: DealerBackend) -> None:
+        x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
+        with pytest.raises(RangeError, match=r"expected a bound of 0 to 2\^62 - 1 to divide by 2\^4"):
+            backend.multiply_rounded([(x, x)], 4, 2**62, "stochastic")
+        assert backend.cost.rounds == 0
+
+    run(in_memory(names(2), PROVIDER), program)
+
+
+def test_the_mask_of_a_sum_of_rounded_values_is_made_when_it_is_needed_and_once() -> None:
+    def program(backend: DealerBackend) -> None:
+        x = backend.input("p0", words(X) if backend.me == "p0" else None, X.shape)
+        cut, again = rounded(backend, x), rounded(backend, x)
+        total = backend.add(cut, again)
+        assert isinstance(total, Handle)
+        assert isinstance(cut, Handle)
+        parts = [each.rounded_later for each in (total, cut)]
+        if backend.me != PROVIDER:  # who knows what it deals anyhow
+            assert [part is not None and part.tops for part in parts] == [2, 1]
+            assert all(part is not None and part._mask is None for part in parts)
+        rounds = backend.cost.rounds
+        product(backend, total, cut)
+        assert backend.cost.rounds == rounds
+        assert all(part is not None and part.mask is part.mask for part in parts)
+
+    run(in_memory(names(2), PROVIDER), program)
 
 
 @pytest.mark.parametrize(("bits", "opens"), [(14, 0), (15, 1)])
