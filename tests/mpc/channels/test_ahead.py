@@ -22,7 +22,7 @@ MEGABYTE = 1 << 20
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[tuple[TlsChannel, TlsChannel]]:
     credentials = issue(tmp_path, "server-0", "client")
-    near, far = meet(credentials["server-0"], credentials["client"], 20.0)
+    near, far = meet(credentials["server-0"], credentials["client"], 60.0)
     yield near, far
     near.close()
     far.close()

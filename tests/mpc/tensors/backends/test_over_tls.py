@@ -27,7 +27,7 @@ def backends(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[st
     channels: dict[str, dict[str, Channel]] = {name: {} for name in everybody}
     for place, first in enumerate(everybody):
         for second in everybody[place + 1 :]:
-            near, far = meet(credentials["server-0"], credentials["client"], 20.0)
+            near, far = meet(credentials["server-0"], credentials["client"], 60.0)
             near.peer, far.peer = second, first
             channels[first][second], channels[second][first] = near, far
     made: dict[str, Backend] = {}
