@@ -12,6 +12,11 @@ METERED = (
     "input", "constant", "open", "add", "subtract", "add_public", "linear",
     "multiply", "multiply_rounded", "matmul", "truncate", "negative", "keep_if", "relu", "below", "between",
 )  # fmt: skip
+PASSED_ON = ("mask_ahead", "subset_sums")
+"""What a back-end may offer besides, and is not written down.
+
+It is set like the others, as from Python 3.12 on `isinstance` does not see what `__getattr__` gives for a protocol.
+"""
 
 
 @dataclass
@@ -61,6 +66,9 @@ class Metered:
         for name in METERED:
             if hasattr(backend, name):
                 setattr(self, name, self._metered(name))
+        for name in PASSED_ON:
+            if hasattr(backend, name):
+                setattr(self, name, getattr(backend, name))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)

@@ -182,6 +182,7 @@ Conversion Parameters::conversion(const std::vector<std::size_t>& from) const {
 }
 
 void Conversion::prepare(const std::vector<Ntt>& rows, const std::uint64_t* const* x, std::uint64_t* y) const {
+    static_assert(kMostSpecialPrimes + 1 <= lattice::kMostCrtTerms);
     CrtTerm terms[kMostSpecialPrimes + 1];
     for (std::size_t i = 0; i < from.size(); ++i) terms[i] = {x[i], &rows[from[i]].modulus(), inverse[i], fraction[i]};
     crt_parts(terms, from.size(), rows[0].degree(), y);

@@ -7,7 +7,8 @@ that bit is::
 
 The provider deals r's highest bit and, for each four bits of r_low, the sixteen bits that say which number they are.
 Against a public c these give, without a message, [c < r] and [c = r] of every four bits. A tree puts four such groups
-together in a round for all values at once (:mod:`mpc.tensors.backends.tree`). At last the bit b goes to the ring by a
+together in a round for all values at once, and up to eight where there are few values
+(:mod:`mpc.tensors.backends.tree`). At last the bit b goes to the ring by a
 bit beta that is shared both ways (daBits, Rotaru and Wood, INDOCRYPT 2019)::
 
     t = b ^ beta is opened          b = t + (1 - 2 t) beta

@@ -117,21 +117,30 @@ class Mask(NamedTuple):
 class Later:
     """A mask of a rounded value, whose arrays are made when they are first needed, if ever.
 
+    Args:
+        depth: how many others wait for each other below it, itself included.
+
     Attributes:
         tops: how many tops it has.
     """
 
-    __slots__ = ("_make", "_mask", "tops")
+    __slots__ = ("_depth", "_make", "_mask", "tops")
 
-    def __init__(self, make: Callable[[], Mask] | None, tops: int, mask: Mask | None = None) -> None:
+    def __init__(self, make: Callable[[], Mask] | None, tops: int, mask: Mask | None = None, *, depth: int = 1) -> None:
         self._make = make
         self._mask = mask
+        self._depth = depth
         self.tops = tops
 
     @classmethod
     def of(cls, mask: Mask) -> Later:
         """Return a mask that is there already."""
         return cls(None, len(mask.tops), mask)
+
+    @property
+    def depth(self) -> int:
+        """How many masks one after the other are still to be made for it, or 0 where it is there."""
+        return 0 if self._mask is not None else self._depth
 
     @property
     def mask(self) -> Mask:

@@ -20,6 +20,8 @@ from mpc.tensors.backends.products import derive
 
 MOST_TOPS = 2
 """Each of them takes a correction in every product."""
+LONGEST_WAIT = 8
+"""Sums one after the other whose masks are not made. So a value that is added to for ever holds no memory of all."""
 _MINUS = Times(-1)
 
 
@@ -78,7 +80,9 @@ def add_masks(party: Party, function: np.ufunc, x: Handle, y: Handle, result: Ha
         return
     tops = first.tops + second.tops
     if 0 < tops <= MOST_TOPS:
-        result.round_later(Later(partial(_sum_of, party, function, first, second, result.shape), tops))
+        depth = 1 + max(first.depth, second.depth)
+        later = Later(partial(_sum_of, party, function, first, second, result.shape), tops, depth=depth)
+        result.round_later(later if depth < LONGEST_WAIT else Later.of(later.mask))
 
 
 def _sum_of(party: Party, function: np.ufunc, one: Later, other: Later, shape: Shape) -> Mask:

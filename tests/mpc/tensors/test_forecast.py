@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 import mpc.tensors as pt
-from mpc.tensors.backends import dry
+from mpc.tensors.backends import dry, interface
 from mpc.tensors.backends.kinds import KINDS
+from mpc.tensors.metering import Metered
 
 RNG = np.random.default_rng(3)
 X, Y = RNG.uniform(-3, 3, (6, 5)), RNG.uniform(-3, 3, (5, 6))
@@ -227,3 +229,22 @@ def test_a_compiled_program_is_held_to_its_trace() -> None:
 
     with pytest.raises(pt.ProgramError, match="reveal 'other': expected what was foreseen before the run"):
         pt.simulate(pt.compile(program, lambda _: None), dealer="carol")
+
+
+def test_what_a_back_end_offers_besides_is_seen_behind_the_meter_by_every_python() -> None:
+    """From Python 3.12 on `isinstance` looks for what stands there, and not for what `__getattr__` would give."""
+    optional = {
+        name
+        for protocol in vars(interface).values()
+        if getattr(protocol, "_is_runtime_protocol", False)
+        for name in vars(protocol)
+        if not name.startswith("_")
+    }
+    assert {"mask_ahead", "multiply_rounded", "below", "subset_sums"} <= optional
+
+    class Offering:
+        def __getattr__(self, name: str) -> object:
+            return lambda *_: name
+
+    metered = Metered(Offering(), dict)  # type: ignore[arg-type]
+    assert [name for name in sorted(optional) if inspect.getattr_static(metered, name, None) is None] == []

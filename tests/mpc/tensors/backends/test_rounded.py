@@ -201,6 +201,26 @@ def test_the_mask_of_a_sum_of_rounded_values_is_made_when_it_is_needed_and_once(
     run(in_memory(names(2), PROVIDER), program)
 
 
+def test_a_value_that_is_added_to_again_and_again_makes_its_mask_on_the_way() -> None:
+    """Otherwise each sum would hold on to all those before, and the last would make them within each other."""
+
+    def program(backend: DealerBackend) -> tuple[int, list[np.ndarray] | None]:
+        x, y = (backend.input("p0", words(X) if backend.me == "p0" else None, X.shape) for _ in range(2))
+        product(backend, x, y)  # so that both have masks of their own
+        total: Shared = rounded(backend, x)
+        depth = 0
+        for _ in range(2000):
+            total = backend.add(total, y)
+            assert isinstance(total, Handle)
+            depth = max(depth, total.rounded_later.depth if total.rounded_later else 0)
+        return depth, backend.open([product(backend, total, y)], ["p0"])
+
+    depth, opened = run(in_memory(names(2), PROVIDER), program)["p0"]
+    assert 1 < depth < 8
+    assert opened is not None
+    assert (signed(opened[0]) == 2001 * X.astype(object) ** 2).all()
+
+
 @pytest.mark.parametrize(("bits", "opens"), [(14, 0), (15, 1)])
 def test_a_rounded_value_is_compared_without_an_opening_where_its_low_bits_suffice(bits: int, opens: int) -> None:
     """Of the 64 bits 50 were cut."""
