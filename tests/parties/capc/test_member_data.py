@@ -177,7 +177,10 @@ def test_its_questions_may_come_with_the_command_alone(tmp_path: Path, file: Pat
 def test_records_that_nobody_needs_are_said_to_be_so(tmp_path: Path, file: Path) -> None:
     data = tmp_path / "data"
     path = with_institute(file, {"unlabelled": data / "ask.csv", "records": data / "test.csv"})
-    said = "institute only asks, about given records: its `records` are not needed, and no model is trained on them"
+    said = (
+        "institute only asks, about given records: its `records` are not needed, and no model is trained on them; "
+        "without them the ledger of a run on one machine begins other accounts"
+    )
     assert said in institutes(tmp_path, path)[0].notes
     assert said not in plan_of(tmp_path, read_shared(path, PROTOCOLS), "clinic-b", "answering")[0].notes
     run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "run"), "0" * 32, 7100)
