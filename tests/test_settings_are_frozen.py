@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
+
+import pytest
 
 from tests.copies import ROOT
 
@@ -24,19 +27,35 @@ while found:
     found += kind.__subclasses__()
     kinds.add(kind)
 print(json.dumps({
-    kind.__qualname__: [kind.model_config.get("frozen"), kind.model_config.get("extra")]
+    kind.__qualname__: [
+        kind.model_config.get("frozen"), kind.model_config.get("extra"), kind.model_config.get("allow_inf_nan"),
+        [name for name in kind.model_fields if name.endswith("_s")],
+    ]
     for kind in kinds
     if kind.__module__.startswith(("orchestrator.", "parties.")) and not kinds & {*kind.__subclasses__()}
 }))
 """
 
 
-def test_settings_are_frozen_and_refuse_what_they_do_not_know() -> None:
-    """All but parts that only their whole is made of."""
+@pytest.fixture(scope="module")
+def kinds() -> dict[str, list[Any]]:
+    """Of every class: whether it is frozen, what it does with unknown names and infinity, and its times."""
     done = subprocess.run([sys.executable, "-c", LISTING], cwd=ROOT, capture_output=True, text=True, check=True)
-    kinds = json.loads(done.stdout)
+    found: dict[str, list[Any]] = json.loads(done.stdout)
+    return found
+
+
+def test_settings_are_frozen_and_refuse_what_they_do_not_know(kinds: dict[str, list[Any]]) -> None:
+    """All but parts that only their whole is made of."""
     assert {"RunOptions"} <= {*kinds}
-    assert {name: found for name, found in kinds.items() if found != [True, "forbid"]} == {}
+    assert {name: found for name, found in kinds.items() if found[:2] != [True, "forbid"]} == {}
+
+
+def test_no_deadline_that_a_person_chooses_is_infinite(kinds: dict[str, list[Any]]) -> None:
+    """What a party is told may be, such as the deadline of a service, which serves until it is told to end."""
+    chosen = {name: found for name, found in kinds.items() if found[3] and name.endswith(("Config", "Options"))}
+    assert {"RunOptions", "TensorsConfig", "ServingConfig", "CapcConfig"} <= {*chosen}
+    assert {name: found for name, found in chosen.items() if found[2] is not False} == {}
 
 
 VALUES = """

@@ -94,6 +94,7 @@ def stop(protocols: Protocols, arguments: Sequence[str], name: str) -> int:
         return 0
     os.kill(running.pid, signal.SIGTERM)
     within_s = running.ends_within_s + _STOP_S
+    print(f"{role}: told to end, within {within_s:g} s at most", flush=True)
     if not folder.wait_until_ended(within_s):
         raise ConfigError(f"stop: expected process {running.pid} to end within {within_s:g} s, found that it goes on.")
     print(f"{role}: ended")

@@ -156,7 +156,8 @@ def unneeded_records(config: CapcConfig, roles: RoleAssignment, names: Sequence[
         return ()
     idle = [name for name in names if roles.clients[name] not in roles.servers.values()]
     return tuple(
-        f"{name} only asks, about given records: its `records` are not needed, and no model is trained on them"
+        f"{name} only asks, about given records: its `records` are not needed, and no model is trained on them; "
+        "without them the ledger of a run on one machine begins other accounts"
         for name in idle
         if config.data.parties[roles.clients[name]].records is not None
     )

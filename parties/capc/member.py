@@ -126,10 +126,7 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
         config = with_own_queries(config, [_owners(federation).index(name)])
     refuse_missing_records(config, of_federation(federation))
     dataset, data = _own_data(config, federation, name)
-    config = with_release(config, dataset)
-    parameters = public_parameters(config, dataset)
-    refuse_unknown_models(config, dataset, len(_owners(federation)))
-    processes = Processes(config, run, dataset, parameters, data, of_federation(federation), deployed=federation)
+    config, processes = _processes(config, federation, run, dataset, data)
     if role == GUARDS:
         process = processes.guardian()
     elif role == ANSWERS:
@@ -166,6 +163,17 @@ def member(config: CapcConfig, federation: Federation, name: str, role: str, run
     )
 
 
+def _processes(
+    config: CapcConfig, federation: Federation, run: Run, dataset: Dataset, data: SplitData
+) -> tuple[CapcConfig, Processes]:
+    """Return the processes of members, and the configuration with all that follows from the dataset."""
+    config = with_release(config, dataset)
+    parameters = public_parameters(config, dataset)
+    refuse_unknown_models(config, dataset, len(_owners(federation)))
+    roles = of_federation(federation)
+    return config, Processes(config, run, dataset, parameters, data, roles, deployed=federation)
+
+
 def _give_up(process: Process, given: GivenAnswers) -> str:
     """Put what an unfinished asking has bought aside, and say so. A batch whose answers are among it is done."""
     settings = process.settings
@@ -176,9 +184,12 @@ def _give_up(process: Process, given: GivenAnswers) -> str:
 
 
 def reach(config: CapcConfig, federation: Federation, name: str, folders: RunFolders) -> Reach:
-    """Return the services of all other members, and what this one would say of itself. Its own data are read."""
+    """Return the services of all other members, and what this one would say of itself.
+
+    Its own data are read, where it has any. The questions of one that only asks may come with a command alone.
+    """
     run = Run(folders, session="", start_port=0)
-    settings = member(config, federation, name, federation.member(name).role[0], run).processes[0].settings
+    settings = _process_that_reaches(config, federation, name, run).settings
     if not isinstance(settings, CapcSettings):
         raise TypeError(f"expected settings of CaPC, found {type(settings).__name__}")
     words = {GUARDS: GUARDIAN, ANSWERS: ANSWERING}
@@ -189,6 +200,18 @@ def reach(config: CapcConfig, federation: Federation, name: str, folders: RunFol
         if role in words and other.name != name and other.host is not None and other.port is not None
     ]
     return Reach(settings.agreed(), tuple(peers))
+
+
+def _process_that_reaches(config: CapcConfig, federation: Federation, name: str, run: Run) -> Process:
+    """Return the process of a member's first role."""
+    data, roles = config.data, federation.member(name).role
+    files = () if data is None or config.queries is not None else data.parties
+    if data is None or ASKS not in roles or not any(one.name == name and not one.sources for one in files):
+        return member(config, federation, name, roles[0], run).processes[0]
+    config = for_members(config, federation)
+    refuse_missing_records(config, of_federation(federation))
+    _, processes = _processes(config, federation, run, *_described_alone(data, _owners(federation)))
+    return processes.client(name)
 
 
 def write_asked(asked: AskedData, config: CapcConfig, owner: int, folder: Path) -> None:
@@ -229,20 +252,25 @@ def _own_data(config: CapcConfig, federation: Federation, name: str) -> tuple[Da
         dataset = load_data(config)
         data = split_data(config, dataset, len(owners))
         return dataset, replace(data, names=owners)
-    empty = _no_records(choices)
     if name not in owners:
-        holding = Holding("", empty, None, None)
-        described = OwnersDataset(
-            name="of the members' own", classes=choices.outputs, label_names=choices.labels,
-            class_values=choices.classes, agreed=choices.agreed(), holdings=(holding,),
-        )  # fmt: skip
-        return described, SplitData([empty] * len(owners), {}, owners)
+        return _described_alone(choices, owners)
+    empty = _no_records(choices)
     own = owners.index(name)
     dataset = own_dataset(choices.model_copy(update={"parties": (choices.parties[own],)}))
     asks = ASKS in federation.member(name).role
     part = split_data(config.model_copy(update={"qp_id": (0,) if asks else ()}), dataset, 1)
     owned = [part.owned[0] if number == own else empty for number in range(len(owners))]
     return dataset, SplitData(owned, {own: part.asked[0]} if asks else {}, owners)
+
+
+def _described_alone(choices: DataChoices, owners: list[str]) -> tuple[Dataset, SplitData]:
+    """Return what is public of the members' own data, with no records."""
+    empty = _no_records(choices)
+    described = OwnersDataset(
+        name="of the members' own", classes=choices.outputs, label_names=choices.labels,
+        class_values=choices.classes, agreed=choices.agreed(), holdings=(Holding("", empty, None, None),),
+    )  # fmt: skip
+    return described, SplitData([empty] * len(owners), {}, owners)
 
 
 def _without_digest(choices: DataChoices) -> str:

@@ -123,7 +123,10 @@ class PooledDataset(Dataset):
         """Return the given records ``first .. first+count-1``. Raises `ConfigError` where there are not so many."""
         given = self.test if self.unlabelled is None else self.unlabelled
         if given is None:
-            raise ConfigError("data: expected `unlabelled` or `held_out`, whose records are asked about, found neither")
+            raise ConfigError(
+                "data: expected `unlabelled` or `held_out`, whose records are asked about, or a command with "
+                "`--queries`, found none"
+            )
         last = len(given) if count is None else first + count
         if last > len(given) or first >= last:
             raise ConfigError(
@@ -190,7 +193,9 @@ def _asked(holding: Holding, asker: int, choices: PartsChoices) -> AskedData:
         return AskedData(holding.unlabelled, holding.held_out)
     given = holding.held_out if holding.unlabelled is None else holding.unlabelled
     if given is None:
-        raise ConfigError(f"data: expected `unlabelled` or `held_out` of {who}, which asks, found neither")
+        raise ConfigError(
+            f"data: expected `unlabelled` or `held_out` of {who}, which asks, or a command with `--queries`, found none"
+        )
     if choices.first >= len(given):
         raise ConfigError(
             f"first_query: expected one of the {len(given)} records of {who}, from 0 on, found {choices.first}"

@@ -27,7 +27,7 @@ def _program(program: str, info: ValidationInfo) -> str:
 class TensorsConfig(BaseModel):
     """The keys under `tensors:`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     program: Annotated[str, AfterValidator(_program)] = Field(
         "logistic",
@@ -63,7 +63,7 @@ class TensorsConfig(BaseModel):
     reveal_times: dict[str, Annotated[int, Field(ge=1)]] = Field(
         {}, description="how often an output may be revealed, where that is more than once"
     )
-    reveal_noise: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+    reveal_noise: dict[str, Annotated[float, Field(ge=0)]] = Field(
         {}, description="the least standard deviation of the noise that each computing party adds to an output"
     )
     sessions: Annotated[int, Field(ge=1)] | None = Field(

@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from orchestrator.federation.service import _GRACE_S
+from orchestrator.federation.shared import read_shared
+from parties.frame.plan import Run, RunFolders
 from parties.protocols import PROTOCOLS
 from tests.deploy.compose import ROOT, FromCheckout, services, write_shared
 from tests.deploy.rehearsal import rehearse
+from tests.federations import MembersHere
 from tests.ports import free_ports
 
 UNIT = ROOT / "deploy" / "capc-member@.service"
@@ -52,6 +56,28 @@ def test_the_compose_file_has_no_privilege_for_any_service() -> None:
     for service in yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"].values():
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_no_service_is_killed_sooner_than_it_may_take_to_end(tmp_path: Path) -> None:
+    """The slowest is a host of a served model, whose lanes may still compute."""
+    (unit,) = re.findall(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)
+    serving = [name for name, one in services().items() if one.command[0] == "serve"]
+    composed = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
+    assert {composed[name]["stop_grace_period"] for name in serving} == {f"{unit}s"}
+    run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "run"), "", 0)
+    plans = []
+    if "tensors" in PROTOCOLS:
+        from tests.parties.tensors.test_federation_service import write  # a wing that may not be there
+
+        here = MembersHere(tmp_path / "service")
+        write(here, 7000, message_deadline_s=3600)
+        plans += [(here.file, name, role) for name, role in (("host-a", "computing"), ("provider", "provider"))]
+    write_shared(tmp_path / "federation.yaml", 7100)
+    plans.append((tmp_path / "federation.yaml", "trustee", "guardian"))
+    for file, name, role in plans:
+        shared = read_shared(file, PROTOCOLS)
+        plan = shared.protocol.member(shared.configuration.settings, shared.federation, name, role, run)
+        assert plan.grace_s + _GRACE_S + 2 < int(unit), name  # the supervisor itself takes less than 2 s
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")

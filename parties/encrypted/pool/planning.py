@@ -5,6 +5,7 @@ It has the records of all owners, so that it can also say what the same training
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,9 +139,17 @@ def plan(config: SecureTrainConfig, pool: PoolConfig, run: Run) -> Plan:
             f"{training.leak}, and {TRAINER} and {pool.owners[0]}, who opens it, must not collude",
             *training.notes,
             *([] if made is None else [f"each owner makes {made.line}, at home"]),
-            *dict.fromkeys(note for one in (table, *dealt) for note in one.notes),
+            *_of_files(pool, table, dealt),
         ),
     )
+
+
+def _of_files(pool: PoolConfig, table: LabelledTable, dealt: list[LabelledTable]) -> Iterable[str]:
+    """Note what may be a mistake in a file. Files of owners may have the same name, so each owner's is named."""
+    if not pool.files:
+        return table.notes
+    own = zip(pool.owners, dealt, strict=True)
+    return (*table.notes, *(f"{name}: {note}" for name, one in own for note in one.notes))
 
 
 Parts = tuple[LabelledTable, list[LabelledTable], list[LabelledTable]]

@@ -18,8 +18,7 @@ MARK = b"\xef\xbb\xbf"
 """The byte order mark, which is no text."""
 
 
-_END = rb"(?:\r\n|\r(?!\n)|\n)"  # of a line, as both readers take it
-_ENDS = re.compile(_END + rb"{2,}")
+_ENDS = re.compile(rb"[\r\n]{2,}")  # of one sign each, which needs no memory for ways back
 
 
 @dataclass(frozen=True)
@@ -56,16 +55,16 @@ def lines_of(path: Path, content: bytes, delimiter: str, blank_lines: bool) -> L
     raw = io.BytesIO(content)
     raw.seek(len(MARK) if content.startswith(MARK) else 0)
     rows = spread = line = empty = first = 0
-    passed: list[int] = []  # empty lines since the last row
+    passed = first_passed = 0  # empty lines since the last row, and the number of the first of them
     with io.TextIOWrapper(raw, "latin-1", newline="") as text:  # a byte is a letter, and UTF-8 repeats no sign of CSV
         try:
             reader = csv.reader(text, delimiter=delimiter, strict=True)
             for row in reader:
                 if row:
-                    empty, first = empty + len(passed), first or next(iter(passed), 0)
-                    passed = []
+                    empty, first = empty + passed, first or first_passed
+                    passed = first_passed = 0
                 elif rows and not blank_lines:
-                    passed.append(reader.line_num)
+                    passed, first_passed = passed + 1, first_passed or reader.line_num
                 rows += bool(row) or (blank_lines and rows > 0)
                 spread += rows > 1 and reader.line_num - line > 1
                 line = reader.line_num
@@ -82,11 +81,18 @@ def _empty_lines(content: bytes) -> Lines:
     empty = first = 0
     header = len(MARK) if content.startswith(MARK) else 0
     for ends in _ENDS.finditer(content):
-        if ends.start() == header or ends.end() == len(content):
+        count = _line_ends(content, *ends.span())
+        if count < 2 or ends.start() == header or ends.end() == len(content):
             continue
-        empty += len(re.findall(_END, ends.group())) - 1
-        first = first or len(re.findall(_END, content[: ends.start()])) + 2
+        empty += count - 1
+        first = first or _line_ends(content, 0, ends.start()) + 2
     return Lines(empty=empty, first_empty=first)
+
+
+def _line_ends(content: bytes, start: int, stop: int) -> int:
+    """Count the ends of lines in a part, as both readers take them: LF, CR, or both together."""
+    lone = content.count(b"\n", start, stop) + content.count(b"\r", start, stop)
+    return lone - content.count(b"\r\n", start, stop)
 
 
 def _mistake(message: str) -> str:

@@ -29,8 +29,8 @@ def own_dataset(choices: DataChoices) -> Dataset:
     for owner, files in enumerate(choices.parties):
         if not files.sources:
             raise DataError(
-                f"data: expected `records` of {files.name or f'data owner {owner}'}, or `unlabelled` where it only "
-                "asks, found neither"
+                f"data: expected `records` of {files.name or f'data owner {owner}'}, or where it only asks "
+                "`unlabelled`, `held_out` or a command with `--queries`, found none"
             )
     reader = Reader(choices)
     if choices.records is not None:

@@ -29,7 +29,7 @@ from mpc.errors import DeadlineError, ParameterError, ProtocolError, RefusedErro
 from mpc.tensors.delivery import Question
 from parties.frame.charts import Figure
 from parties.frame.connections import Connections
-from parties.frame.errors import PartyError
+from parties.frame.errors import AbsentError, PartyError
 from parties.frame.private_files import write_private
 from parties.frame.process import Party, run_party
 from parties.frame.progress import Progress
@@ -76,7 +76,8 @@ class Client:
 
         Raises:
             ParameterError, RangeError: records that do not fit, before anything is sent.
-            TurnedAwayError: the service refuses them. DeadlineError: it gave no answer in time.
+            TurnedAwayError: the service refuses them. DeadlineError: it gave no answer in time, and AbsentError where
+                some of its parties were awaited last.
             CheatingError: a computing party has changed the question, and the answer is not taken.
         """
         settings, model = self.settings, self.model
@@ -88,6 +89,7 @@ class Client:
                 records, (len(records), *model.input), model.bound, (len(records), *model.output), settings.format,
                 len(settings.computing), pads=settings.pads,
             )  # fmt: skip
+            awaits: tuple[str, ...] = ()
             try:
                 self._connect(expires)
                 outcome, bodies = self._ask_once(len(records), question, expires)
@@ -95,6 +97,7 @@ class Client:
                 raise
             except TransportError as error:
                 outcome, bodies = Outcome("again", str(error)), []
+                awaits = error.awaits if isinstance(error, AbsentError) else (error.peer,) if error.peer else ()
             if outcome.kind == "answer":
                 return question.answer(bodies, outcome.fraction_bits, bytes.fromhex(outcome.coins))
             if outcome.kind == "refused":
@@ -103,7 +106,8 @@ class Client:
                 self.hang_up()  # the other parties may still wait for what this one has lost
             self._note_again(outcome)
             if time.monotonic() + pause_s >= expires:
-                raise DeadlineError(f"no answer within {settings.answer_s:g} s, last because {outcome.why}")
+                sentence = f"no answer within {settings.answer_s:g} s, last because {outcome.why}"
+                raise AbsentError(sentence, awaits=awaits) if awaits else DeadlineError(sentence)
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -147,8 +151,10 @@ class Client:
         while awaited:
             first = wait_for_any(awaited, expires - time.monotonic())
             if first is None:
-                names = ", ".join(channel.peer for channel in awaited)  # of whom some may wait for others
-                raise DeadlineError(f"no answer of {names} within {self.settings.answer_s:g} s", step="ask")
+                names = tuple(channel.peer for channel in awaited)  # of whom some may wait for others
+                raise AbsentError(
+                    f"no answer of {', '.join(names)} within {self.settings.answer_s:g} s", awaits=names, step="ask"
+                )
             awaited.remove(first)
             outcome = first.recv_message("outcome", Outcome)
             if outcome.kind == "again":

@@ -15,7 +15,7 @@ LARGEST_BATCH = 4096
 class ClientConfig(BaseModel):
     """One client."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     ask: int = Field(1, ge=1, le=LARGEST_BATCH, description="how many records it asks about at once")
     pause_ms: float = Field(0.0, ge=0, description="how long it waits between an answer and its next request")
@@ -25,7 +25,7 @@ class ClientConfig(BaseModel):
 class ServingConfig(BaseModel):
     """The keys under `serving:`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     owner: str = Field("owner", description="who has the model, shares it among the computing parties, and leaves")
     clients: dict[str, ClientConfig] = Field(

@@ -21,10 +21,10 @@ from pydantic import ValidationError
 
 from parties.frame.lifetime import Ended, lifetime, serving
 from parties.frame.start import python_command
-from parties.tensors.serving.settings import PROVIDER, ServingSettings
+from parties.tensors.serving.settings import PROVIDER, ServingSettings, lanes_end_s
 
 _LOOK_S = 0.1
-_GRACE_S = 30.0  # beyond the message deadline, in which a lane of a party that is asked to end may still compute
+_GRACE_S = 30.0  # beyond the time in which a lane of a party that is asked to end may still compute
 
 
 def keep(settings: ServingSettings, path: Path) -> int:
@@ -45,7 +45,7 @@ def keep(settings: ServingSettings, path: Path) -> int:
                 continue
             child.terminate()
             try:
-                return child.wait(settings.message_deadline_s + _GRACE_S)
+                return child.wait(lanes_end_s(settings.message_deadline_s) + _GRACE_S)
             except subprocess.TimeoutExpired:
                 return 1  # it is killed now
         finally:

@@ -17,7 +17,15 @@ from parties.tensors.serving.config import ServingConfig
 from parties.tensors.serving.planning import MODULES, NOTES, SHARE, KnownModel, roles_of
 from parties.tensors.serving.quota import ACCOUNTS
 from parties.tensors.serving.report import STEPS
-from parties.tensors.serving.settings import CLIENT, COMPUTING, OWNER, PROVIDER, ServingRole, ServingSettings
+from parties.tensors.serving.settings import (
+    CLIENT,
+    COMPUTING,
+    OWNER,
+    PROVIDER,
+    ServingRole,
+    ServingSettings,
+    lanes_end_s,
+)
 
 if TYPE_CHECKING:
     from parties.tensors.config import TensorsConfig
@@ -58,7 +66,7 @@ def member(config: TensorsConfig, serving: ServingConfig, federation: Federation
         reporter=name,
         deadline_s=math.inf if endless else config.run_deadline_s,
         steps=STEPS,
-        grace_s=config.message_deadline_s + 10.0,  # a lane may still compute for as long as that
+        grace_s=lanes_end_s(config.message_deadline_s) + 10.0,
         notes=NOTES,
     )
 

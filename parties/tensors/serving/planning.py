@@ -15,7 +15,15 @@ from parties.tensors.serving.config import ServingConfig
 from parties.tensors.serving.model import built_in_models, model_path
 from parties.tensors.serving.quota import ACCOUNTS
 from parties.tensors.serving.report import STEPS
-from parties.tensors.serving.settings import CLIENT, COMPUTING, OWNER, PROVIDER, ServingRole, ServingSettings
+from parties.tensors.serving.settings import (
+    CLIENT,
+    COMPUTING,
+    OWNER,
+    PROVIDER,
+    ServingRole,
+    ServingSettings,
+    lanes_end_s,
+)
 from parties.tensors.serving.trying import Answers, try_out
 
 if TYPE_CHECKING:
@@ -51,7 +59,7 @@ def plan(config: TensorsConfig, serving: ServingConfig, run: Run) -> Plan:
         more_reporters=(*others, serving.owner, *config.computing, *([config.dealing] if config.dealing else [])),
         deadline_s=config.run_deadline_s,
         steps=STEPS,
-        grace_s=config.message_deadline_s + 60.0,  # more than the keepers have
+        grace_s=lanes_end_s(config.message_deadline_s) + 60.0,  # more than the keepers have
         notes=NOTES,
     )
 

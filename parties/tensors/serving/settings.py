@@ -19,7 +19,13 @@ ServingRole = Literal["computing party", "provider of correlations", "owner of t
 
 OWNER: Final = "owner of the model"
 CLIENT: Final = "client"
-__all__ = ["CLIENT", "COMPUTING", "OWNER", "PROVIDER", "ServingRole", "ServingSettings"]
+__all__ = ["CLIENT", "COMPUTING", "OWNER", "PROVIDER", "ServingRole", "ServingSettings", "lanes_end_s"]
+_LANES_END_S = 30.0  # a service has 45 s in deploy/ before it is killed
+
+
+def lanes_end_s(message_deadline_s: float) -> float:
+    """Return for how long the end of a session waits for lanes that still compute. A longer one is given up."""
+    return min(message_deadline_s, _LANES_END_S)
 
 
 class ServingSettings(PartySettings):

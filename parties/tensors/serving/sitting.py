@@ -27,7 +27,7 @@ from parties.tensors.serving.meeting import Meeting
 from parties.tensors.serving.messages import BEAT_S, Deal, Notice, Order, Outcome
 from parties.tensors.serving.model import Model
 from parties.tensors.serving.quota import Quota
-from parties.tensors.serving.settings import ServingSettings
+from parties.tensors.serving.settings import ServingSettings, lanes_end_s
 from parties.tensors.serving.share import ModelShare
 from parties.tensors.serving.tally import Tally
 from parties.tensors.serving.tickets import USED, Tickets
@@ -223,14 +223,14 @@ class Sitting:
     def end(self) -> bool:
         """End the session's threads and its requests, and return whether its connections may be closed now.
 
-        They may not where a thread still computes after the message deadline, and would use them. It may be called
+        They may not where a thread still computes after :func:`lanes_end_s`, and would use them. It may be called
         again where a signal has interrupted it.
         """
         failure = self.meeting.failure
         self.meeting.fail(failure or TransportError("the session is over"))
         for batches in self._batches:
             batches.put(None)
-        ended = await_ends(self.threads, self._settings.message_deadline_s)
+        ended = await_ends(self.threads, lanes_end_s(self._settings.message_deadline_s))
         if isinstance(failure, CheatingError):
             self._desk.close(Ending(Outcome("refused", CHEATED)))
         why = f"a session ended ({failure.args[0] if isinstance(failure, TransportError) else 'a party failed'})"

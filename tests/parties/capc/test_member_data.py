@@ -169,15 +169,33 @@ def test_a_member_that_only_asks_needs_no_records(tmp_path: Path, file: Path) ->
 
 def test_its_questions_may_come_with_the_command_alone(tmp_path: Path, file: Path) -> None:
     path = with_institute(file, {})
-    with pytest.raises(DataError, match="expected `records` of institute, or `unlabelled` where it only asks, found n"):
+    with pytest.raises(DataError, match=r"of institute, or where it only asks `unlabelled`, `held_out` or .*`--que"):
         institutes(tmp_path, path)
     institutes(tmp_path, path, "--queries", str(tmp_path / "data" / "ask.csv"))
+
+
+def test_a_check_needs_no_questions_of_a_member_that_only_asks(tmp_path: Path, file: Path) -> None:
+    """It says of itself what a member with questions says, and an owner that answers or chooses needs its records."""
+    path = with_institute(file, {})
+    shared, folders = read_shared(path, PROTOCOLS), RunFolders(tmp_path / "check", tmp_path / "check", "run")
+    reach = shared.protocol.reach(shared.configuration.settings, shared.federation, "institute", folders)
+    assert [peer.name for peer, _ in reach.peers] == [*MEMBERS]
+    asking = with_institute(file, {"unlabelled": tmp_path / "data" / "ask.csv"})
+    assert reach.agreed == agreed(tmp_path, asking, "institute", "asking")
+    shared = read_shared(with_institute(file, {}, strategy="margin"), PROTOCOLS)
+    with pytest.raises(
+        ConfigError, match=r"expected `records` of data owner 5 \(institute\), which chooses by a model"
+    ):
+        shared.protocol.reach(shared.configuration.settings, shared.federation, "institute", folders)
 
 
 def test_records_that_nobody_needs_are_said_to_be_so(tmp_path: Path, file: Path) -> None:
     data = tmp_path / "data"
     path = with_institute(file, {"unlabelled": data / "ask.csv", "records": data / "test.csv"})
-    said = "institute only asks, about given records: its `records` are not needed, and no model is trained on them"
+    said = (
+        "institute only asks, about given records: its `records` are not needed, and no model is trained on them; "
+        "without them the ledger of a run on one machine begins other accounts"
+    )
     assert said in institutes(tmp_path, path)[0].notes
     assert said not in plan_of(tmp_path, read_shared(path, PROTOCOLS), "clinic-b", "answering")[0].notes
     run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "run"), "0" * 32, 7100)

@@ -193,7 +193,10 @@ def test_the_number_of_queries_limits_what_is_asked(tmp_path: Path, files: Path)
         plan_of(tmp_path, data=clinics.choices(files), n_queries=48)
     with pytest.raises(ConfigError, match=r"first_query: expected one of the 47 records of data owner 0 \(clinic-a\)"):
         plan_of(tmp_path, data=clinics.choices(files), first_query=47)
-    with pytest.raises(ConfigError, match="expected `unlabelled` or `held_out` of data owner 1, which asks"):
+    with pytest.raises(
+        ConfigError,
+        match="expected `unlabelled` or `held_out` of data owner 1, which asks, or a command with `--queries`",
+    ):
         plan_of(tmp_path, data=clinics.choices(files), qp_id=1)
 
 

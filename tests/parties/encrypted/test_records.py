@@ -160,3 +160,16 @@ def test_owners_are_told_of_empty_lines_wherever_a_table_is_read(tmp_path: Path,
     config = SecureTrainConfig(dataset=path, iterations=1, **choices)
     run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "run"), "0" * 32, 23700)
     assert PROTOCOL.plan(config, run).notes.count(note) == 1
+
+
+def test_each_owner_of_a_pool_is_told_by_name_where_files_have_one_name(tmp_path: Path) -> None:
+    files = {}
+    for name in ("public", "ada", "bea"):
+        (tmp_path / name).mkdir()
+        files[name] = with_an_empty_line(tmp_path / name / "a.csv")
+    public, pool = files.pop("public"), {"regularisation": 0.1, "largest_eigenvalue": 0.7, "degree": 4}
+    config = SecureTrainConfig(dataset=public, pool=PoolConfig(**pool, owners=("ada", "bea"), files=files))
+    run = Run(RunFolders(tmp_path / "files", tmp_path / "logs", "run"), "0" * 32, 23700)
+    note = "a.csv: 1 empty line between rows, the first in line 22, is skipped: is a row missing there?"
+    told = [found for found in PROTOCOL.plan(config, run).notes if note in found]
+    assert told == [note, f"ada: {note}", f"bea: {note}"]

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from mpc.channels.sockets import SocketChannel
-from mpc.errors import DeadlineError, ProtocolError
+from mpc.errors import DeadlineError, ProtocolError, TransportError
 from mpc.tensors.backends.subsets import SUMS
 from mpc.tensors.delivery import Question
+from parties.frame.errors import AbsentError
 from parties.tensors.serving.client import Client
 from parties.tensors.serving.messages import Outcome
 from tests.parties.tensors.services import FORMAT, RECORDS
@@ -77,19 +78,44 @@ def test_a_host_whose_answer_is_malformed_is_named(first: str, bad: dict[str, An
     assert what_a_client_says({first: both.pop(first)} | both).peer == "cheater"
 
 
-def test_hosts_that_give_no_answer_are_all_listed_and_none_is_blamed() -> None:
-    """One that is there may wait for one that is lost."""
-    told = SimpleNamespace(ring_bits=64, pads=SUMS, answer_s=60.0, name="ann")
-    client = Client(told, None, None, None)  # type: ignore[arg-type]  # it has connections already
-    asked = Question.of(RECORDS[:1], (1, 3), 8, (1, 2), FORMAT, 2, pads=SUMS)
+def test_hosts_that_give_no_answer_are_all_listed_and_none_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is there may wait for one that is lost. Whoever looks for that one is told whom the client awaits."""
+    told = SimpleNamespace(
+        ring_bits=64, pads=SUMS, answer_s=0.2, name="ann", largest_batch=4, computing=("here", "lost"), format=FORMAT
+    )
+    model = SimpleNamespace(input=(3,), bound=8, output=(2,))
+    client = Client(told, model, None, SimpleNamespace(note=print))  # type: ignore[arg-type]  # it has connections
     pairs = [local_pair() for _ in range(2)]
+    monkeypatch.setattr(client, "hang_up", lambda: None)
     try:
         for name, (mine, _) in zip(("here", "lost"), pairs, strict=True):
             client._channels.append(SocketChannel(name, 60.0, mine))  # type: ignore[arg-type]
-        with pytest.raises(DeadlineError, match=r"^step ask: no answer of here, lost within 60 s$") as caught:
-            client._ask_once(1, asked, time.monotonic())
-        assert caught.value.peer == ""
+        with pytest.raises(AbsentError, match=r"no answer of here, lost within 0\.2 s$") as caught:
+            client.ask(RECORDS[:1])
+        assert (caught.value.peer, caught.value.awaits) == ("", ("here", "lost"))
     finally:
         for pair in pairs:
             for end in pair:
                 end.close()
+
+
+def test_a_host_that_cannot_be_reached_is_awaited_and_a_busy_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = SimpleNamespace(
+        ring_bits=64, pads=0, answer_s=0.0, name="ann", largest_batch=4, computing=("here", "lost"), format=FORMAT
+    )
+    model = SimpleNamespace(input=(3,), bound=8, output=(2,))
+    client = Client(told, model, None, SimpleNamespace(note=print))  # type: ignore[arg-type]  # it needs none
+
+    def lost(expires: float) -> None:
+        raise TransportError("nobody listens", peer="lost", step="connect")
+
+    monkeypatch.setattr(client, "_connect", lost)
+    monkeypatch.setattr(client, "hang_up", lambda: None)
+    with pytest.raises(AbsentError, match="last because step connect lost: nobody listens") as caught:
+        client.ask(RECORDS[:1])
+    assert caught.value.awaits == ("lost",)
+    monkeypatch.setattr(client, "_connect", lambda expires: None)
+    monkeypatch.setattr(client, "_ask_once", lambda *asked: (Outcome("busy", "all lanes are taken"), []))
+    with pytest.raises(DeadlineError, match="last because all lanes are taken") as late:
+        client.ask(RECORDS[:1])
+    assert not isinstance(late.value, AbsentError)

@@ -449,6 +449,19 @@ def test_a_session_keeps_its_connections_for_a_lane_that_still_computes(deadline
     computed.set()
 
 
+def test_the_end_of_a_session_waits_for_lanes_no_longer_than_a_service_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("parties.tensors.serving.sitting.await_ends", lambda threads, within_s: waited.append(within_s))
+    for deadline_s in (20.0, 3600.0):
+        settings: Any = SimpleNamespace(
+            name="follower", leader="leader", computing=("leader", "follower"), lanes=(4,), queue=8, max_wait_ms=1,
+            answer_s=5, pads=0, message_deadline_s=deadline_s,
+        )  # fmt: skip
+        model: Any = None
+        Sitting(settings, model, model, Meeting(), Tally(), Quota(None, None)).end()
+    assert waited == [20.0, 30.0]
+
+
 def test_tickets_come_back_from_the_disk_with_the_share(tmp_path: Path, model: Model) -> None:
     path = tmp_path / "model.share"
     share = ModelShare("f" * 32, kept(path, model).pieces, bytes(range(200)))

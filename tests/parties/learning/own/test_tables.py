@@ -6,6 +6,8 @@ import csv
 import gzip
 import io
 import re
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -164,6 +166,7 @@ EMPTY_LINES = {
     "\n\na,b\n1,2\n\n\n3,4\n5,6\n\n7,8\n\n": (3, 5),
     "a,b\r\n1,2\r\n\r\n3,4\r\n": (1, 3),
     "a,b\r1,2\r\r3,4\r": (1, 3),
+    "a,b\r\n1,2\n\r\n\r\r\n3,4\n": (3, 3),
 }
 
 
@@ -181,6 +184,26 @@ def test_empty_lines_between_rows_are_counted_with_the_line_of_the_first(
     assert (found.lines.empty, found.lines.first_empty) == (empty, first)
     assert found.columns["a"].tolist() == ["1", "3", "5", "7"][: found.rows]
     assert len(found.notes) == (empty > 0)
+
+
+COUNTING = """
+import resource, sys
+from pathlib import Path
+from parties.learning.own.quoting import lines_of
+content = b"a,b\\n%b,2" + b"\\n" * 4_000_000 + b"3,4\\n"
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+empty = lines_of(Path("x"), content.replace(b"%b", sys.argv[1].encode()), ",", False).empty
+print(empty, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.parametrize("cell", ["1", '"1"'])
+def test_counting_empty_lines_takes_little_memory(cell: str) -> None:
+    """In a process of its own, whose highest memory is the counting's."""
+    done = subprocess.run((sys.executable, "-c", COUNTING, cell), capture_output=True, text=True, check=True)
+    empty, mib = map(int, done.stdout.split())
+    assert empty == 3_999_999
+    assert mib < 40  # a regular expression's ways back, or a list of numbers, took more than twice as much
 
 
 def test_whoever_reads_a_table_is_told_of_its_empty_lines(tmp_path: Path) -> None:
