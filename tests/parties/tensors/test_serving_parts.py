@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -21,6 +23,7 @@ from parties.frame.plan import Run, RunFolders
 from parties.tensors.config import TensorsConfig
 from parties.tensors.programs import Here, ProgramError
 from parties.tensors.protocol import PROTOCOL
+from parties.tensors.serving import keeper
 from parties.tensors.serving.desk import Desk, Ending, Request
 from parties.tensors.serving.line import Line
 from parties.tensors.serving.meeting import Meeting
@@ -458,3 +461,27 @@ def test_tickets_come_back_from_the_disk_with_the_share(tmp_path: Path, model: M
     assert again.tickets == share.tickets
     with pytest.raises(ShareError, match="expected 64 bytes of pieces in"):
         reload_share(path, model, "a", AGREED, 64, 0)
+
+
+KEPT = """
+import json, os, pathlib, signal, sys
+folder = pathlib.Path({folder!r})
+with (folder / "starts").open("a") as starts:
+    starts.write("x")
+if (folder / "starts").stat().st_size == {failing}:
+    (folder / "status.json").write_text(json.dumps({{"ok": False, "error": "a cheat"}}))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("failing", "starts", "status"), [(1, 1, 1), (2, 2, 1), (0, 3, -signal.SIGKILL), (3, 3, 1)])
+def test_a_party_that_says_that_it_failed_is_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int, starts: int, status: int
+) -> None:
+    """Even where it is killed after that. What an earlier process has said does not count for the next."""
+    program = KEPT.format(folder=str(tmp_path), failing=failing)
+    monkeypatch.setattr(keeper, "python_command", lambda *_: (sys.executable, "-c", program))
+    (tmp_path / "status.json").write_text('{"ok": false, "error": "of an earlier run"}')
+    settings = SimpleNamespace(role="computing", name="a", restarts=2, message_deadline_s=1.0)
+    assert keeper.keep(settings, tmp_path / "settings.json") == status  # type: ignore[arg-type]
+    assert (tmp_path / "starts").stat().st_size == starts
