@@ -112,15 +112,14 @@ class Provider:
         meeting.fail(TransportError("the session is over"))
         for each in self._batches:
             each.put(0)
-        ended = await_ends(self._threads, self.settings.message_deadline_s)
-        self._to_close = None
-        sent, received = meeting.traffic()
-        self.tally.sent += sent
-        self.tally.received += received
-        if ended:
+        if await_ends(self._threads, self.settings.message_deadline_s):
             meeting.close(self.connections)
         else:  # a thread still computes
             self.connections.leave_open_for(self._threads)
+        sent, received = meeting.traffic()
+        self._to_close = None  # from here on nobody else would keep open what a thread uses
+        self.tally.sent += sent
+        self.tally.received += received
 
     def _deal(self, meeting: Meeting, number: int, batches: queue.SimpleQueue[int]) -> None:
         settings = self.settings

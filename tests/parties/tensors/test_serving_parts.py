@@ -19,6 +19,7 @@ from mpc.errors import CheatingError, ProtocolError, RangeError, TransportError
 from mpc.tensors.delivery import Piece
 from mpc.tensors.ranges import Format
 from parties.frame.errors import ConfigError
+from parties.frame.lifetime import ToldToEnd
 from parties.frame.plan import Run, RunFolders
 from parties.tensors.config import TensorsConfig
 from parties.tensors.programs import Here, ProgramError
@@ -29,6 +30,7 @@ from parties.tensors.serving.line import Line
 from parties.tensors.serving.meeting import Meeting
 from parties.tensors.serving.messages import Order, Outcome
 from parties.tensors.serving.model import BUILT_IN, Model, model_path
+from parties.tensors.serving.provider import Provider
 from parties.tensors.serving.quota import Quota
 from parties.tensors.serving.share import ModelShare, ShareError, keep_share, reload_share
 from parties.tensors.serving.sitting import Sitting
@@ -461,6 +463,44 @@ def test_tickets_come_back_from_the_disk_with_the_share(tmp_path: Path, model: M
     assert again.tickets == share.tickets
     with pytest.raises(ShareError, match="expected 64 bytes of pieces in"):
         reload_share(path, model, "a", AGREED, 64, 0)
+
+
+@pytest.mark.parametrize("interrupted", ["traffic", "leave_open_for"])
+def test_a_provider_that_is_told_to_end_as_it_ends_a_session_keeps_the_connections_of_a_late_lane(
+    interrupted: str,
+) -> None:
+    kept: list[threading.Thread] = []
+    told = [ToldToEnd("told to end by SIGTERM")]
+
+    def hear(at: str) -> None:
+        if at == interrupted and told:
+            raise told.pop()
+
+    class AMeeting(Meeting):
+        def traffic(self) -> tuple[int, int]:
+            hear("traffic")
+            return 1, 2
+
+    class SomeConnections:
+        def leave_open_for(self, threads: list[threading.Thread], *_: object) -> None:
+            hear("leave_open_for")
+            kept.extend(threads)
+
+    provider = Provider.__new__(Provider)
+    provider.settings = SimpleNamespace(message_deadline_s=0.05)  # type: ignore[assignment]
+    provider.connections = SomeConnections()  # type: ignore[assignment]
+    provider.tally, provider._to_close, provider._batches = Tally(), AMeeting(), []
+    computed = threading.Event()
+    late = threading.Thread(target=computed.wait, args=(300,), daemon=True)
+    late.start()
+    provider._threads = [late]
+    with pytest.raises(ToldToEnd):
+        provider.stop()
+    provider.stop()
+    provider.stop()
+    computed.set()
+    assert late in kept
+    assert (provider.tally.sent, provider.tally.received) == (1, 2)
 
 
 KEPT = """
