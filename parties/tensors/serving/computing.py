@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from concurrent.futures import TimeoutError as LaterError
+from functools import partial
 from math import prod
 
 from mpc.channels.doors import Listener
@@ -93,6 +94,7 @@ class Service:
         expires = time.monotonic() + settings.connect_deadline_s
         meeter = Meeter(settings, self.connections, self._mailbox)
         while True:
+            self.connections.close_left()  # of lanes that were late in earlier sessions
             try:
                 share = self._await_share(expires)
                 with self.progress.step("1", "meet the other parties", awaits=self._others()):
@@ -149,7 +151,7 @@ class Service:
         if ended:
             sitting.meeting.close(self.connections)
         else:
-            self.connections.leave_open_for(sitting.threads)
+            self.connections.leave_open_for(sitting.threads, partial(sitting.meeting.close, self.connections))
         self._mailbox.clear()
         self._to_close = None
 

@@ -18,9 +18,11 @@ import pytest
 from mpc.errors import CheatingError, ProtocolError, RangeError, TransportError
 from mpc.tensors.delivery import Piece
 from mpc.tensors.ranges import Format
+from parties.frame.connections import Connections
 from parties.frame.errors import ConfigError
 from parties.frame.lifetime import ToldToEnd
 from parties.frame.plan import Run, RunFolders
+from parties.frame.progress import Progress
 from parties.tensors.config import TensorsConfig
 from parties.tensors.programs import Here, ProgramError
 from parties.tensors.protocol import PROTOCOL
@@ -501,6 +503,49 @@ def test_a_provider_that_is_told_to_end_as_it_ends_a_session_keeps_the_connectio
     computed.set()
     assert late in kept
     assert (provider.tally.sent, provider.tally.received) == (1, 2)
+
+
+def test_connections_of_a_late_lane_are_closed_before_a_later_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed, late, closed, tries = threading.Event(), [], [], []
+
+    class AMeeting(Meeting):
+        def close(self, connections: Connections) -> None:
+            closed.append(len(tries))
+
+    class AMeeter:
+        def __init__(self, *_: object) -> None: ...
+
+        def provide(self, _: float) -> Meeting:
+            tries.append(list(closed))
+            if len(tries) == 1:
+                return AMeeting()
+            if len(tries) == 2:
+                computed.set()
+                late[0].join(60)
+                raise TransportError("gone")
+            raise ToldToEnd
+
+    def serve(_: Meeting) -> None:
+        late.append(threading.Thread(target=computed.wait, args=(300,), daemon=True))
+        late[0].start()
+        provider._threads = list(late)
+        raise TransportError("gone")
+
+    monkeypatch.setattr("parties.tensors.serving.provider.Meeter", AMeeter)
+    provider = Provider.__new__(Provider)
+    settings: Any = SimpleNamespace(
+        message_deadline_s=0.05, connect_deadline_s=60, return_s=60, computing=HOSTS, deployed=False
+    )
+    provider.settings, provider.tally, provider._batches = settings, Tally(), []
+    provider.connections = Connections.__new__(Connections)
+    provider.connections._open, provider.connections._workers, provider.connections._left_open = [], [], []
+    monkeypatch.setattr(provider, "_serve", serve)
+    with Progress("dora", tmp_path / "dora.log", tmp_path, echo=False) as provider.progress, pytest.raises(ToldToEnd):
+        provider.run()
+    assert tries == [[], [], [2]]
+    assert closed == [2]
 
 
 KEPT = """
