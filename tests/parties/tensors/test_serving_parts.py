@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mpc.errors import CheatingError, ProtocolError, RangeError, TransportError
+from mpc.errors import CheatingError, DeadlineError, ProtocolError, RangeError, TransportError
 from mpc.tensors.delivery import Piece
 from mpc.tensors.ranges import Format
 from parties.frame.connections import Connections
@@ -27,6 +27,7 @@ from parties.tensors.config import TensorsConfig
 from parties.tensors.programs import Here, ProgramError
 from parties.tensors.protocol import PROTOCOL
 from parties.tensors.serving import keeper
+from parties.tensors.serving.computing import Service
 from parties.tensors.serving.desk import Desk, Ending, Request
 from parties.tensors.serving.line import Line
 from parties.tensors.serving.meeting import Meeting
@@ -546,6 +547,57 @@ def test_connections_of_a_late_lane_are_closed_before_a_later_session(
         provider.run()
     assert tries == [[], [], [2]]
     assert closed == [2]
+
+
+def test_a_host_that_ends_lets_nobody_in_while_it_waits_for_a_lane() -> None:
+    """Clients are told to ask again, and all others find a closed connection at once."""
+    looked, hung_up, notes, let_in = threading.Event(), list[str](), list[str](), list[str]()
+    told: list[Outcome] = []
+    coming = [SimpleNamespace(peer=name) for name in ("leader", "dora", "olga", "ann")]
+
+    class SomeConnections:
+        def accept(self, *_: object) -> object:
+            service._ending.wait(2)
+            if not coming:
+                looked.set()
+                raise DeadlineError("nobody came")
+            return coming.pop(0)
+
+        def hang_up(self, channels: list[Any]) -> None:
+            hung_up.extend(channel.peer for channel in channels)
+
+    class ASitting:
+        threads, trust, meeting = (), "", Meeting()
+
+        def end(self) -> bool:
+            asked: Any = None
+            told.append(service._await_ending(asked, asked).outcome)
+            return looked.wait(60)
+
+    service = Service.__new__(Service)
+    service.settings = SimpleNamespace(  # type: ignore[assignment]
+        name="follower",
+        clients={"ann": {}},
+        owner="olga",
+        computing=("leader", "follower"),
+        provider="dora",
+        answer_s=0.1,
+        message_deadline_s=0.1,
+    )
+    service.connections = SomeConnections()  # type: ignore[assignment]
+    service.progress = SimpleNamespace(note=notes.append)  # type: ignore[assignment]
+    service._ending, service._over, service._changed = threading.Event(), threading.Event(), threading.Condition()
+    service._threads, service._talking, service._noted, service.trust = [], [], 0, ""
+    service._mailbox = SimpleNamespace(clear=lambda: None)  # type: ignore[assignment]
+    service._sitting = service._to_close = ASitting()  # type: ignore[assignment]
+    service._receive = lambda channel, _: let_in.append(channel.peer)  # type: ignore[method-assign]
+    service._start(service._accept, None)
+    service.stop()
+    assert looked.is_set()
+    assert hung_up == ["leader", "dora", "olga"]
+    assert notes == [f"turned away {name}: this party of the service ends" for name in hung_up]
+    assert let_in == ["ann"]
+    assert told == [Outcome("again", "this party of the service ends")]
 
 
 KEPT = """
