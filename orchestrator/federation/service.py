@@ -53,6 +53,9 @@ _BIND_S = 20.0  # for the processes of a supervisor that was killed to end and f
 _GRACE_S = 2.0  # beyond the plan's, for a process that is held up to end itself
 _PAUSES_S = (1.0, 2.0, 5.0, 15.0, 60.0)  # after so many starts in a row that came to nothing
 _BACKLOG = 128
+_AGAIN_S = (
+    1.0  # after the first signal to end; one Ctrl-C may come twice, by way of a program that has started this one
+)
 _SHORT_S = 10.0  # a session of its own that fails sooner is a start that came to nothing
 
 
@@ -101,9 +104,14 @@ class Service:
     _in_vain: int = 0  # starts in a row that came to nothing
     _not_before: float = 0.0
     _ending: bool = False
+    _told: float | None = None  # to end by a signal, when
+    _told_again: bool = False
 
     def run(self) -> None:
-        """Serve, alone in the folder, until a signal tells this process to end. Raises `ConfigError` without a port."""
+        """Serve, alone in the folder, until a signal tells this process to end. Raises `ConfigError` without a port.
+
+        A second SIGTERM or SIGINT kills what has not ended by then.
+        """
         before = {number: signal.signal(number, self._end) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
         try:
             self.folder.clear()
@@ -117,8 +125,12 @@ class Service:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _end(self, _: int, __: FrameType | None) -> None:
+    def _end(self, number: int, _: FrameType | None) -> None:
         self._ending = True
+        if self._told is None:
+            self._told = time.monotonic()
+        elif number != signal.SIGHUP and time.monotonic() - self._told > _AGAIN_S:
+            self._told_again = True
 
     def _bound(self) -> socket.socket:
         """Bind the port. The processes of a supervisor that was killed hold it for a moment."""
@@ -284,13 +296,20 @@ class Service:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def _end_all(self) -> None:
-        """End all processes in order, and kill those that do not end."""
+        """End all processes in order, and kill those that do not end, or that are left when a second signal comes."""
         self._ending = True
         for session in self._sessions:
             self._tell_to_end(session)
+        killed = False
         while self._sessions:
             for session in list(self._sessions):
                 self._follow(session)
+            if self._told_again and self._sessions and not killed:
+                killed = True
+                self._say("told to end again: what has not ended is killed")
+                for session in self._sessions:
+                    session.process.kill()
+            self.signs.give()
             time.sleep(_POLL_S / 4)
 
     def _publish(self) -> None:

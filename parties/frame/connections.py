@@ -97,6 +97,7 @@ class Connections:
         self._note = note
         self._open: list[TlsChannel | Listener] = []
         self._workers: list[threading.Thread] = []
+        self._left_open: list[tuple[list[threading.Thread], Callable[[], None]]] = []
 
     def __enter__(self) -> Connections:
         return self
@@ -167,9 +168,23 @@ class Connections:
             over.set()
             looking.join()
 
-    def leave_open_for(self, threads: Iterable[threading.Thread]) -> None:
-        """Close nothing at the end if one of these threads lives then, because it may still use a connection."""
-        self._workers = [worker for worker in self._workers if worker.is_alive()] + list(threads)
+    def leave_open_for(self, threads: Iterable[threading.Thread], close: Callable[[], None] | None = None) -> None:
+        """Close nothing at the end if one of these threads lives then, because it may still use a connection.
+
+        `close`, if given, closes what they use. :meth:`close_left` calls it once they have ended.
+        """
+        threads = list(threads)
+        self._workers = [worker for worker in self._workers if worker.is_alive()] + threads
+        if close is not None:
+            self._left_open.append((threads, close))
+
+    def close_left(self) -> None:
+        """Close what was left open for threads that have ended since. It may be called again after a signal."""
+        for left in list(self._left_open):
+            threads, close = left
+            if not any(thread.is_alive() for thread in threads):
+                close()
+                self._left_open.remove(left)
 
     def hang_up(self, channels: Iterable[TlsChannel] | None = None) -> None:
         """Close these channels, or all. No thread may use them. It may be called again after a signal."""

@@ -21,7 +21,6 @@ inherits, and `ROOM` is room for the command lines to come.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import gc
 import importlib
@@ -31,13 +30,11 @@ import selectors
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NoReturn
 
-from parties.frame.start import find_own, python_command, run_module
+from parties.frame.start import find_own, python_command, run_to_its_end
 
 __all__ = ["FORKED_BY", "Fork", "Order", "bind", "fork", "pane_command", "server_command", "server_environment"]
 
@@ -392,28 +389,7 @@ def main(door: int, modules: Sequence[str]) -> None:
     while isinstance(found, _Server):
         found = found.serve()
     if found is not None:
-        _run(found)
-
-
-def _run(order: Order) -> NoReturn:
-    """Run a module and end the process, as `multiprocessing` ends one that it forked.
-
-    Python's own way takes all modules apart, which would copy the memory that the process has in common with others.
-    """
-    status: object = 0
-    try:
-        run_module(order.module, order.arguments)
-    except SystemExit as error:
-        status = error.code
-    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are no daemons
-    atexit._run_exitfuncs()
-    if status is not None and not isinstance(status, int):
-        print(status, file=sys.stderr)
-        status = 1
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit((status or 0) & 0xFF)
+        run_to_its_end(found.module, found.arguments)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from concurrent.futures import TimeoutError as LaterError
+from functools import partial
 from math import prod
 
 from mpc.channels.doors import Listener
@@ -44,6 +45,7 @@ _LOOK_S = 0.5  # between two looks whether to go on
 _GREETING_S = 10.0  # for the first message of a connection
 _NAME_LENGTH = 32
 _LEFT = "its client has left"
+_ENDS = "this party of the service ends"
 _HAS_ONE = "this service has a model already"
 _MOST_CONNECTIONS = 16  # of one client at once
 _MOST_NOTED = 50  # sentences on conversations that ended
@@ -61,6 +63,7 @@ class Service:
         self.quota = Quota(self.settings.accounts, self.settings.quota)
         self.trust = ""
         self._mailbox = Mailbox(connections)
+        self._ending = threading.Event()  # nobody is let in any more
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
         self._talking: list[TlsChannel] = []  # with the owner and with clients
@@ -93,6 +96,7 @@ class Service:
         expires = time.monotonic() + settings.connect_deadline_s
         meeter = Meeter(settings, self.connections, self._mailbox)
         while True:
+            self.connections.close_left()  # of lanes that were late in earlier sessions
             try:
                 share = self._await_share(expires)
                 with self.progress.step("1", "meet the other parties", awaits=self._others()):
@@ -149,7 +153,7 @@ class Service:
         if ended:
             sitting.meeting.close(self.connections)
         else:
-            self.connections.leave_open_for(sitting.threads)
+            self.connections.leave_open_for(sitting.threads, partial(sitting.meeting.close, self.connections))
         self._mailbox.clear()
         self._to_close = None
 
@@ -158,6 +162,7 @@ class Service:
 
         A lane may still compute, and a party that was told to end would have no time for that within.
         """
+        self._ending.set()
         if self._to_close is not None:
             self._close(self._to_close)
         self._over.set()
@@ -175,7 +180,10 @@ class Service:
         thread.start()
 
     def _accept(self, listener: Listener) -> None:
-        """Let in whoever belongs to the service. One that does not fit is told, and the service goes on."""
+        """Let in whoever belongs to the service. One that does not fit is told, and the service goes on.
+
+        At its end clients still come in, and are told to ask again.
+        """
         settings = self.settings
         roles = dict.fromkeys(settings.clients, str(CLIENT)) | {settings.owner: str(OWNER)}
         roles |= dict.fromkeys([name for name in settings.computing if name != settings.name], str(COMPUTING))
@@ -188,6 +196,10 @@ class Service:
                 continue
             except MpcError as error:
                 self._note(f"turned away: {error}")
+                continue
+            if self._ending.is_set() and channel.peer not in settings.clients:
+                self.connections.hang_up([channel])
+                self._note(f"turned away {channel.peer}: {_ENDS}")
                 continue
             self._start(self._receive, channel, roles[channel.peer])
 
@@ -284,7 +296,8 @@ class Service:
         expires = time.monotonic() + self.settings.answer_s
         sitting = self._await_sitting(expires)
         if sitting is None:
-            return Ending(Outcome("again", "the parties of the service are not all there"))
+            why = _ENDS if self._ending.is_set() else "the parties of the service are not all there"
+            return Ending(Outcome("again", why))
         sitting.take_in(request)
         given_up = False
         while time.monotonic() < expires + self.settings.message_deadline_s and not self._over.is_set():
@@ -295,13 +308,13 @@ class Service:
                 if not given_up and (late or channel.left):
                     given_up = True
                     sitting.give_up(request, f"no answer within {self.settings.answer_s:g} s" if late else _LEFT)
-        return Ending(Outcome("again", "this party of the service ends"))
+        return Ending(Outcome("again", _ENDS))
 
     def _await_sitting(self, expires: float) -> Sitting | None:
         with self._changed:
-            while self._sitting is None and time.monotonic() < expires and not self._over.is_set():
+            while self._sitting is None and time.monotonic() < expires and not self._ending.is_set():
                 self._changed.wait(_LOOK_S)
-            return self._sitting
+            return None if self._ending.is_set() else self._sitting
 
     def report(self) -> dict[str, object]:
         """Return what a result says of this party."""

@@ -2,13 +2,14 @@
 
     python -m parties.tensors.serving.keeper --settings PATH
 
-The party is a process of its own, with the same settings. One that says why it ended is not started again. The keeper
-holds no key and no share, and ends with the party.
+The party is a process of its own, with the same settings. One that says in its status why it failed is not started
+again, even where a signal has ended it after that. The keeper holds no key and no share, and ends with the party.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import signal
@@ -31,12 +32,15 @@ def keep(settings: ServingSettings, path: Path) -> int:
     """Start the party, again where it was killed, until it ends or a signal tells it to. Return its exit status."""
     name = "provider" if settings.role == PROVIDER else "computing"
     command = python_command(f"parties.tensors.serving.{name}", "--settings", str(path))
-    left = settings.restarts
+    left, said = settings.restarts, path.with_name("status.json")
     while True:
+        said.unlink(missing_ok=True)  # of the process before
         child = subprocess.Popen(command)
         try:
             with serving():
                 status = _status(child)
+                if status < 0 and _failed(said):
+                    return 1
                 if status >= 0 or left == 0:
                     return status
                 left -= 1
@@ -59,6 +63,14 @@ def _status(child: subprocess.Popen[bytes]) -> int:
     while (status := child.poll()) is None:
         time.sleep(_LOOK_S)
     return status
+
+
+def _failed(said: Path) -> bool:
+    """Return whether the process that has ended says of itself that it failed."""
+    try:
+        return json.loads(said.read_bytes())["ok"] is False
+    except FileNotFoundError:
+        return False
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ import queue
 import sys
 import threading
 import time
+from functools import partial
 
 from mpc.errors import DeadlineError, ProtocolError, TransportError
 from parties.frame.connections import Connections
@@ -50,6 +51,7 @@ class Provider:
         settings, meeter = self.settings, Meeter(self.settings, self.connections)
         expires = time.monotonic() + settings.connect_deadline_s
         while True:
+            self.connections.close_left()  # of lanes that were late in earlier sessions
             try:
                 with self.progress.step("1", "meet the other parties", awaits=settings.computing):
                     meeting = meeter.provide(expires)
@@ -112,15 +114,14 @@ class Provider:
         meeting.fail(TransportError("the session is over"))
         for each in self._batches:
             each.put(0)
-        ended = await_ends(self._threads, self.settings.message_deadline_s)
-        self._to_close = None
-        sent, received = meeting.traffic()
-        self.tally.sent += sent
-        self.tally.received += received
-        if ended:
+        if await_ends(self._threads, self.settings.message_deadline_s):
             meeting.close(self.connections)
         else:  # a thread still computes
-            self.connections.leave_open_for(self._threads)
+            self.connections.leave_open_for(self._threads, partial(meeting.close, self.connections))
+        sent, received = meeting.traffic()
+        self._to_close = None  # from here on nobody else would keep open what a thread uses
+        self.tally.sent += sent
+        self.tally.received += received
 
     def _deal(self, meeting: Meeting, number: int, batches: queue.SimpleQueue[int]) -> None:
         settings = self.settings

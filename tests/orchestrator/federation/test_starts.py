@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,12 @@ from parties.frame.turnstile import Lock
 
 
 class Signs:
-    """Nobody looks at them here."""
+    """Nobody looks at them here but at how often they are given."""
+
+    given = 0
+
+    def give(self) -> None:
+        self.given += 1
 
     def __getattr__(self, _: str) -> Any:
         return lambda *_: None
@@ -110,3 +116,44 @@ def test_a_process_has_as_long_to_end_as_its_plan_says(service: Service, grace_s
         lock.give_back()
         ending.process.kill()
         ending.process.communicate()
+
+
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); input()"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "after_s", "at_once"),
+    [
+        ((signal.SIGTERM, signal.SIGTERM), 1.2, True),
+        ((signal.SIGHUP, signal.SIGINT), 1.2, True),
+        ((signal.SIGINT, signal.SIGINT), 0.0, False),
+        ((signal.SIGTERM, signal.SIGHUP), 1.2, False),
+        ((signal.SIGTERM,), 0.0, False),
+    ],
+)
+def test_a_second_signal_kills_what_has_not_ended(
+    service: Service, numbers: tuple[signal.Signals, ...], after_s: float, at_once: bool
+) -> None:
+    """Meanwhile a service that waits for its processes is seen to live. One Ctrl-C may come twice."""
+    service.plan = replace(service.plan, grace_s=100.0 if at_once else 0.5)
+    deaf = session(service, 1, "host", 60.0)
+    deaf.process = subprocess.Popen([sys.executable, "-c", DEAF], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert deaf.process.stdout is not None
+    deaf.process.stdout.readline()
+    first, *second = numbers
+    timers = [threading.Timer(after_s, service._end, (number, None)) for number in second]
+    began = time.monotonic()
+    try:
+        service._end(first, None)
+        for timer in timers:
+            timer.start()
+        service._end_all()
+        assert deaf.process.returncode == -signal.SIGKILL
+        lasted_s = time.monotonic() - began
+        assert lasted_s < 60 if at_once else lasted_s > 2.5
+        assert service.signs.given > 5  # type: ignore[attr-defined]
+    finally:
+        for timer in timers:
+            timer.cancel()
+        deaf.process.kill()
+        deaf.process.communicate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import random
@@ -9,12 +10,14 @@ import secrets
 import signal
 import ssl
 import sys
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from mpc import _core
 from mpc.randomness import SYSTEM
 from tests.parties.frame import echo_state
 
@@ -50,11 +53,27 @@ def tell() -> None:
     print(json.dumps(told))
 
 
+def compute_on() -> None:
+    matrix = np.ones((64, 64), np.uint64)
+    while True:
+        _core.matmul_u64(matrix, matrix)
+
+
 def main(how: str) -> None:
     if how == "tell":
         tell()
     elif how == "exit":
         sys.exit(7)
+    elif how in ("compute", "compute and raise"):
+        threading.Thread(target=compute_on, daemon=True).start()
+        time.sleep(0.1)  # so that it is at it
+        sys.exit(7) if how == "compute" else main("raise")
+    elif how == "words":
+        sys.exit("the ball is square")
+    elif how == "last words":
+        threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+        atexit.register(print, "registered")
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  nobody flushes it but the end
     elif how == "raise":
         raise ArithmeticError("the ball is square")
     elif how == "kill":

@@ -281,6 +281,30 @@ def test_connections_stay_open_for_threads_that_others_have_started(
     assert closed == [False]
 
 
+def test_what_was_left_open_for_a_thread_is_closed_once_it_has_ended(folders: RunFolders) -> None:
+    """So a service that goes on does not gather connections of sessions that are over."""
+    computed, late = threading.Event(), threading.Event()
+    closed: list[str] = []
+    threads = [threading.Thread(target=event.wait, args=(300,), daemon=True) for event in (computed, computed, late)]
+    for thread in threads:
+        thread.start()
+    with party(folders, "client", QUERYING) as client:
+        client.leave_open_for(threads[:2], lambda: closed.append("first"))
+        client.leave_open_for(threads[1:], lambda: closed.append("second"))
+        client.close_left()
+        assert closed == []
+        computed.set()
+        for thread in threads[:2]:
+            thread.join(60)
+        client.close_left()
+        client.close_left()
+        assert closed == ["first"]
+        late.set()
+        threads[2].join(60)
+        client.close_left()
+    assert closed == ["first", "second"]
+
+
 # -- attempts that are given up --------------------------------------------------------------------------------------
 
 

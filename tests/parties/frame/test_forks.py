@@ -89,7 +89,9 @@ def test_imports_happen_once_and_state_is_never_shared(server: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("apart", [False, True])
-@pytest.mark.parametrize(("how", "status"), [("exit", 7), ("raise", 1), ("kill", -signal.SIGKILL)])
+@pytest.mark.parametrize(
+    ("how", "status"), [("exit", 7), ("compute", 7), ("raise", 1), ("compute and raise", 1), ("kill", -signal.SIGKILL)]
+)
 def test_its_end_is_told(server: Path, how: str, status: int, apart: bool) -> None:
     process = ordered(server, how, apart=apart)
     assert process.wait(PATIENCE_S) == status

@@ -15,6 +15,7 @@ from parties.frame.start import HOME, find_own, python_command
 from parties.protocols import PROTOCOLS
 
 SHADOWS = ("calendar", "queue", "random", "secrets", "sitecustomize", "usercustomize", "numpy", "mpc", "parties")
+ECHO = "tests.parties.frame.echo"
 PROGRAMS = {
     "a launcher": (sys.executable, str(HOME / "run_protocol.py"), "--help"),
     "a dashboard": python_command("orchestrator.dashboard", "--help"),
@@ -91,6 +92,33 @@ def test_ctrl_c_before_a_program_heeds_it_is_no_traceback(tmp_path: Path) -> Non
         program.send_signal(signal.SIGINT)
         _, said = program.communicate(timeout=60)
     assert (program.returncode, said) == (-signal.SIGINT, b"")
+
+
+@pytest.mark.parametrize(
+    ("how", "status"), [("exit", 7), ("compute", 7), ("words", 1), ("raise", 1), ("compute and raise", 1), ("none", 0)]
+)
+def test_a_program_ends_with_its_own_status(how: str, status: int) -> None:
+    """Also while a thread computes in the core. Python would break it off there, which aborts the process."""
+    done = subprocess.run(python_command(ECHO, how), capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    said = done.stderr.splitlines()
+    if "raise" in how:
+        assert said[0] == "Traceback (most recent call last):"
+        assert said[-1] == "ArithmeticError: the ball is square"
+    else:
+        assert said == (["the ball is square"] if how == "words" else [])
+
+
+def test_a_programs_last_words_are_heard() -> None:
+    """Threads that are no daemons are waited for. Then comes what was registered, and what was written is flushed."""
+    done = subprocess.run(python_command(ECHO, "last words"), capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["thread", "registered"]
+
+
+@pytest.mark.parametrize(("how", "status"), [("exit", 7), ("none", 0)])
+def test_a_program_ends_where_standard_streams_are_closed(how: str, status: int) -> None:
+    closed = ["bash", "-c", '"$@" <&- >&- 2>&-', "bash", *python_command(ECHO, how)]
+    assert subprocess.run(closed, check=False).returncode == status
 
 
 def test_a_deleted_part_of_the_project_is_not_taken_from_an_installation(tmp_path: Path) -> None:

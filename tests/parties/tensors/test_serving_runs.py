@@ -245,7 +245,10 @@ import os
 import pathlib
 import time
 
+import numpy as np
+
 import parties.frame.lifetime
+from mpc import _core
 
 TOP = pathlib.Path({top!r})
 parties.frame.lifetime._GRACE_S = 0.3
@@ -254,15 +257,24 @@ parties.frame.lifetime._GRACE_S = 0.3
 def answer(s, parameters, x):
     if (TOP / "slow").exists():
         (TOP / f"computing-{{os.getpid()}}").touch()
-        time.sleep(3)
+        matrix, expires = np.ones((100, 100), np.uint64), time.monotonic() + {slow_s}
+        while time.monotonic() < expires:
+            _core.matmul_u64(matrix, matrix)
     return (x @ parameters["weights"] + parameters["offset"]).relu()
 """
 
 
-def test_hosts_that_compute_when_they_are_told_to_end_take_the_time_that_they_need(tmp_path: Path) -> None:
-    """A party that has not heeded a signal is killed after a while. One that only waits for its lane is not."""
-    model = MODEL + SLOW.format(top=str(tmp_path))
-    with running(tmp_path, ("ann",), model=model) as found, found.client("ann") as client:
+@pytest.mark.parametrize(("slow_s", "deadline_s"), [(3.0, 60.0), (60.0, 5.0)])
+def test_hosts_that_compute_when_they_are_told_to_end_take_the_time_that_they_need(
+    tmp_path: Path, slow_s: float, deadline_s: float
+) -> None:
+    """A party that has not heeded a signal is killed after a while. One that only waits for its lane is not.
+
+    It waits for the message deadline. Then it ends as well, and its lane goes on in the core until the process is gone.
+    """
+    model = MODEL + SLOW.format(top=str(tmp_path), slow_s=slow_s)
+    changed = {"message_deadline_s": deadline_s}
+    with running(tmp_path, ("ann",), model=model, changed=changed) as found, found.client("ann") as client:
         found.wait_for("host-a", "session 1 begins")
         found.wait_for("host-b", "session 1 begins")
         (tmp_path / "slow").touch()
