@@ -26,7 +26,7 @@ from parties.tensors.serving.meeting import Meeter, Meeting
 from parties.tensors.serving.messages import Deal
 from parties.tensors.serving.model import Model
 from parties.tensors.serving.places import stand_by
-from parties.tensors.serving.settings import ServingSettings
+from parties.tensors.serving.settings import ServingSettings, lanes_end_s
 from parties.tensors.serving.tally import Tally
 
 _PAUSE_S = 0.5
@@ -114,7 +114,7 @@ class Provider:
         meeting.fail(TransportError("the session is over"))
         for each in self._batches:
             each.put(0)
-        if await_ends(self._threads, self.settings.message_deadline_s):
+        if await_ends(self._threads, lanes_end_s(self.settings.message_deadline_s)):
             meeting.close(self.connections)
         else:  # a thread still computes
             self.connections.leave_open_for(self._threads, partial(meeting.close, self.connections))
