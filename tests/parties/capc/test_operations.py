@@ -70,8 +70,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def events_of(here: FederationHere, name: str) -> list[dict[str, Any]]:
-    """The events of a member's sessions that have ended."""
-    logs = {one.log for one in here.service(name).ended()}
+    """The events of a member's sessions that have ended, in the order in which they ended."""
+    logs = dict.fromkeys(one.log for one in here.service(name).ended())
     files = [path for log in logs for path in (here.folder(name) / "logs" / "sessions" / log).glob("*.events.jsonl")]
     return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
