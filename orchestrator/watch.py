@@ -237,6 +237,9 @@ class Watch:
         """
         candidates = [self._failures[name] for name in fatal]
         first = min(candidates, key=lambda one: (one.spoke, not one.peers.isdisjoint(self._failures), one.when))
+        if not first.late and first.peers:  # it may have been told of a peer by a party that waited for it itself
+            late = [one for one in candidates if one.late and not one.peers.isdisjoint(first.peers)]
+            first = min(late, key=lambda one: one.when, default=first)
         waited = self._waited_for(first)
         if waited is not None:
             return waited
@@ -247,9 +250,10 @@ class Watch:
 
     def _waited_for(self, late: Failure) -> RunFailed | None:
         """Return the failure of the party that another has waited for in vain, or None if that is not what happened."""
-        if not late.late:
+        stopped = self._stopped()
+        if not late.late and late.peers.isdisjoint(stopped):
             return None
-        found = waited_for(late.party, late.peers, self._waiting(), self._stopped())
+        found = waited_for(late.party, late.peers, self._waiting(), stopped)
         if found is None:
             return None
         name = found.party.name

@@ -71,8 +71,8 @@ def watched(tmp_path: Path) -> Callable[..., tuple[Watch, list[Loss], list[str]]
     return watched
 
 
-def fails(watch: Watch, name: str, error: str, peer: str | None = None) -> None:
-    status = {"ok": False, "error": error, **({"peer": peer} if peer else {})}
+def fails(watch: Watch, name: str, error: str, peer: str | None = None, *, late: bool = False) -> None:
+    status = {"ok": False, "error": error, "late": late, **({"peer": peer} if peer else {})}
     watch.folders.status(name).write_text(json.dumps(status))
 
 
@@ -84,6 +84,23 @@ def test_the_failures_that_a_failure_causes_are_waited_for(
     with pytest.raises(RunFailed) as found:
         watch.until_done()
     assert found.value.party == "cause"
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_whoever_is_told_of_a_loss_may_end_before_the_one_that_waited_in_vain(
+    watched: Callable[..., tuple[Watch, list[Loss], list[str]]], monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    """One that waits says first whom it has lost, and reports its own failure after that."""
+    ends = {"bystander": (0.0, Exit(code=1))} | ({} if stopped else {"victim": (0.3, Exit(code=1))})
+    watch, _, _ = watched(ends)
+    monkeypatch.setattr(watch, "is_stopped", lambda name: stopped and name == "cause")
+    fails(watch, "bystander", "cause: victim has no connection to it", "cause")
+    if not stopped:
+        fails(watch, "victim", "cause: no message within 8 s", "cause", late=True)
+    with pytest.raises(RunFailed) as found:
+        watch.until_done()
+    assert found.value.party == "cause"
+    assert f"{'bystander' if stopped else 'victim'} waited for it in vain" in str(found.value)
 
 
 def test_nothing_is_waited_for_once_every_party_has_ended(
