@@ -232,12 +232,12 @@ class Watch:
         """Name the party in which the failure began.
 
         A party that was cut off comes before one that complains. A party that blames none comes before one that blames
-        a party that failed too. Otherwise the earlier comes first. Where the first has only waited in vain, it is the
-        party for which it waited.
+        a party that failed too. Otherwise the earlier comes first. One that was told of a loss may end before the one
+        that told it, which counts then. Where the first has only waited in vain, it is the party for which it waited.
         """
         candidates = [self._failures[name] for name in fatal]
         first = min(candidates, key=lambda one: (one.spoke, not one.peers.isdisjoint(self._failures), one.when))
-        if not first.late and first.peers:  # it may have been told of a peer by a party that waited for it itself
+        if not first.late:
             late = [one for one in candidates if one.late and not one.peers.isdisjoint(first.peers)]
             first = min(late, key=lambda one: one.when, default=first)
         waited = self._waited_for(first)
@@ -249,7 +249,10 @@ class Watch:
         return RunFailed(reason, party=first.party, step=first.step, log=self._log_of(first))
 
     def _waited_for(self, late: Failure) -> RunFailed | None:
-        """Return the failure of the party that another has waited for in vain, or None if that is not what happened."""
+        """Return the failure of the party that another has waited for in vain, or None if that is not what happened.
+
+        A party whose process is stopped has kept the others waiting, whatever they say of it.
+        """
         stopped = self._stopped()
         if not late.late and late.peers.isdisjoint(stopped):
             return None

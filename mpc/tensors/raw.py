@@ -179,9 +179,9 @@ def polynomial(x: Raw, coefficients: Sequence[Decimal], bits: int) -> Raw:
     degree = len(coefficients) - 1
     height = _height(degree)
     if height is None:
-        powers = _powers(x, {1: x}, degree)
+        powers = _powers(x, degree)
         return combined([powers[i] for i in range(1, degree + 1)], coefficients, COEFFICIENT_BITS).with_bits(bits)
-    powers = _powers(x, {1: x}, height // 2)
+    powers = _powers(x, height // 2)
     wanted = range(height // 2 + 1, height + 1)
     exact = exact_products([(powers[(i + 1) // 2], powers[i // 2]) for i in wanted])
     above = combined([powers[i] for i in range(1, degree - height + 1)], coefficients[height:], x.bits)
@@ -192,8 +192,9 @@ def polynomial(x: Raw, coefficients: Sequence[Decimal], bits: int) -> Raw:
     return upper.add(lower).with_bits(bits)
 
 
-def _powers(x: Raw, powers: dict[int, Raw], degree: int) -> dict[int, Raw]:
-    """Return the powers up to a degree, from those that are there."""
+def _powers(x: Raw, degree: int) -> dict[int, Raw]:
+    """Return the powers up to a degree, each off by less than 2i - 1 units where |x| <= 1."""
+    powers = {1: x}
     while len(powers) < degree:
         have = len(powers)
         wanted = range(have + 1, min(2 * have, degree) + 1)

@@ -53,9 +53,7 @@ _BIND_S = 20.0  # for the processes of a supervisor that was killed to end and f
 _GRACE_S = 2.0  # beyond the plan's, for a process that is held up to end itself
 _PAUSES_S = (1.0, 2.0, 5.0, 15.0, 60.0)  # after so many starts in a row that came to nothing
 _BACKLOG = 128
-_AGAIN_S = (
-    1.0  # after the first signal to end; one Ctrl-C may come twice, by way of a program that has started this one
-)
+_AGAIN_S = 1.0  # after the first signal to end, as one Ctrl-C may come twice, also from what has started this one
 _SHORT_S = 10.0  # a session of its own that fails sooner is a start that came to nothing
 
 

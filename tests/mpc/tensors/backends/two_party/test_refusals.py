@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,43 +64,33 @@ def test_a_party_of_another_back_end_is_refused() -> None:
     assert DealerBackend.name != TwoPartyBackend.name
 
 
-@pytest.mark.parametrize("kind", ["choices", "words"])
-def test_a_message_that_was_cut_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def refusal_of(monkeypatch: pytest.MonkeyPatch, kind: str, change: Callable[[bytes], bytes]) -> str:
+    """What p0 says of p1, which changes its messages of a kind in a product."""
     swap = Transfers._swap
 
-    def cut(self: Transfers, label: str, body: list[Any], size: int) -> memoryview:
+    def changed(self: Transfers, label: str, body: list[Any], size: int) -> memoryview:
         if self._network.me == "p1" and label.endswith(kind):
-            body = [bytes(b"".join(map(bytes, body)))[:-1]]
+            body = [change(b"".join(map(bytes, body)))]
         return swap(self, label, body, size)
 
-    monkeypatch.setattr(Transfers, "_swap", cut)
+    monkeypatch.setattr(Transfers, "_swap", changed)
     found = outcomes(
         two_party.in_memory(names(2)),
         lambda backend: backend.multiply([(backend.constant(words([3])), backend.constant(words([4])))]),
     )
     assert isinstance(found["p0"], ProtocolError)
     assert found["p0"].peer == "p1"
-    assert "bytes in 'ot/0/products/64 bits" in str(found["p0"])
+    return str(found["p0"])
+
+
+@pytest.mark.parametrize("kind", ["choices", "words"])
+def test_a_message_that_was_cut_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    assert "bytes in 'ot/0/products/64 bits" in refusal_of(monkeypatch, kind, lambda body: body[:-1])
 
 
 def test_an_extension_that_does_not_fit_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    swap = Transfers._swap
-
-    def turned(self: Transfers, label: str, body: list[Any], size: int) -> memoryview:
-        if self._network.me == "p1" and label.endswith("choices"):
-            whole = bytearray(b"".join(map(bytes, body)))
-            whole[0] ^= 1
-            body = [bytes(whole)]
-        return swap(self, label, body, size)
-
-    monkeypatch.setattr(Transfers, "_swap", turned)
-    found = outcomes(
-        two_party.in_memory(names(2)),
-        lambda backend: backend.multiply([(backend.constant(words([3])), backend.constant(words([4])))]),
-    )
-    assert isinstance(found["p0"], ProtocolError)
-    assert found["p0"].peer == "p1"
-    assert "consistency check failed" in str(found["p0"])
+    refusal = refusal_of(monkeypatch, "choices", lambda body: bytes([body[0] ^ 1]) + body[1:])
+    assert "consistency check failed" in refusal
 
 
 @pytest.mark.parametrize(
